@@ -1,0 +1,59 @@
+# Each target makes .venv, or brings it up to date, by itself. ARGS are passed on: make test ARGS="-k corpus -x"
+
+SHELL := bash
+PY := .venv/bin/python
+MADE := .venv/made
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help notebooks test lab lint bench clean
+
+# .venv/made is written last, and holds the directory that it was written for. Where it is missing, the
+# environment is half made; where the clone has moved or Python has gone, the environment is of no use.
+$(shell [ "$$(cat $(MADE) 2>/dev/null)" = "$$(pwd -P)" ] && $(PY) -c "" 2>/dev/null || rm -f $(MADE))
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+notebooks: $(MADE)  ## run all notebooks and write their .ipynb (one of them: ARGS=02)
+	@$(PY) notebooks/build.py $(ARGS)
+
+test: $(MADE)  ## run the tests (without the notebooks: ARGS='-m "not notebook"')
+	@$(PY) -m pytest $(ARGS)
+
+lab: $(MADE)  ## open the notebooks in JupyterLab
+	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)
+
+lint: $(MADE)  ## check style and formatting (mend what can be: ARGS=--fix)
+	@$(PY) -m ruff check $(ARGS) .
+	@$(PY) -m ruff format $(if $(filter --fix,$(ARGS)),,--check) .
+
+bench: $(MADE)  ## run the benchmarks
+	@shopt -s nullglob; scripts=(tests/benchmarks/*.py); \
+	(( $${#scripts[@]} )) || { echo "There is no benchmark in tests/benchmarks." >&2; exit 1; }; \
+	for script in "$${scripts[@]}"; do echo "== $$script"; $(PY) "$$script" $(ARGS) || exit; done
+
+clean:  ## remove .venv and all caches; data/ is left as it is
+	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist *.egg-info notebooks/.ipynb_checkpoints
+	@find elmo_helpers notebooks tests -name __pycache__ -prune -exec rm -rf {} +
+
+# Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors.
+$(MADE): requirements.txt pyproject.toml
+	@set -o pipefail; \
+	if [ ! -e $(MADE) ]; then \
+	  rm -rf .venv; \
+	  for python in python3.11 python3 false; do "$$python" -c "" 2>/dev/null && break; done; \
+	  "$$python" -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || { \
+	    found=$$(python3 --version 2>/dev/null || echo "no python3"); \
+	    echo "Python 3.11 or newer is needed and there is $$found: install it and run make again." >&2; exit 1; }; \
+	  echo "Making .venv with $$("$$python" --version); this takes minutes the first time"; \
+	  "$$python" -m venv .venv || { echo "Python has no venv module: on Debian, apt install python3-venv" >&2; exit 1; }; \
+	else \
+	  echo "Bringing .venv up to date"; \
+	fi; \
+	$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt | awk ' \
+	  /^Collecting .*\(from -r requirements/ {print "  " $$2} \
+	  /^ *Downloading .*([0-9][0-9][0-9]\.[0-9] MB|GB)/ {print "    " $$0} \
+	  /^Installing collected/ {print "  installing"} \
+	  {fflush()}' && \
+	pwd -P > $(MADE) && echo ".venv is ready"

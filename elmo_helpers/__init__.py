@@ -1,0 +1,79 @@
+"""ELMo in PyTorch: titles in, vectors out.
+
+One legend for the shapes in all docstrings, notebooks and the README:
+
+    B  titles in a batch
+    T  tokens of a title, with both boundaries
+    C  characters of a token
+    E  character embedding
+    F  all filters of the character CNN together
+    D  token vector that the LSTMs read
+    H  LSTM cell
+    P  LSTM output of one direction; H without projection
+    L  LSTM layers; layer 0 is the token vector
+    V  words of the vocabulary
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig, TrainingConfig
+    from elmo_helpers.encoding.encoder import Encoder
+    from elmo_helpers.encoding.probe import MixClassifier, learn_mix
+    from elmo_helpers.errors import ElmoHelpersError
+    from elmo_helpers.model.bilm import BiLM
+    from elmo_helpers.model.char_cnn import CharacterCNN, Highway
+    from elmo_helpers.model.scalar_mix import ScalarMix
+    from elmo_helpers.text.characters import CharacterVocabulary
+    from elmo_helpers.text.corpus import Corpus
+    from elmo_helpers.text.preparation import prepare_corpus
+    from elmo_helpers.text.titles import clean_titles, default_titles, normalize_title, read_titles
+    from elmo_helpers.text.tokenization import Tokenizer
+    from elmo_helpers.text.vocabulary import WordVocabulary
+    from elmo_helpers.training.evaluation import evaluate
+    from elmo_helpers.training.ngrams import InterpolatedBigramModel, UnigramModel
+    from elmo_helpers.training.trainer import train
+
+# Each name is imported when it is first used: the processes that only cut text into tokens never load PyTorch.
+_HOME = {
+    "BiLM": "model.bilm",
+    "BiLMConfig": "config",
+    "CharCNNConfig": "config",
+    "CharacterCNN": "model.char_cnn",
+    "CharacterVocabulary": "text.characters",
+    "Corpus": "text.corpus",
+    "ElmoHelpersError": "errors",
+    "Encoder": "encoding.encoder",
+    "Highway": "model.char_cnn",
+    "InterpolatedBigramModel": "training.ngrams",
+    "MixClassifier": "encoding.probe",
+    "ScalarMix": "model.scalar_mix",
+    "TextConfig": "config",
+    "Tokenizer": "text.tokenization",
+    "TrainingConfig": "config",
+    "UnigramModel": "training.ngrams",
+    "WordVocabulary": "text.vocabulary",
+    "clean_titles": "text.titles",
+    "default_titles": "text.titles",
+    "evaluate": "training.evaluation",
+    "learn_mix": "encoding.probe",
+    "normalize_title": "text.titles",
+    "prepare_corpus": "text.preparation",
+    "read_titles": "text.titles",
+    "train": "training.trainer",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'elmo_helpers' has no attribute {name!r}")
+    value = getattr(import_module(f"elmo_helpers.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,70 @@
+"""Learn on a task how much each layer counts (Peters et al. 2018, section 3.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.scalar_mix import ScalarMix
+
+
+class MixClassifier(nn.Module):
+    """A scalar mix of fixed layer vectors under a linear classifier: logits = W · (γ Σ_l s_l h^l) + b."""
+
+    def __init__(self, n_layers: int, dim: int, n_classes: int) -> None:
+        super().__init__()
+        self.mix = ScalarMix(n_layers)
+        self.linear = nn.Linear(dim, n_classes)
+
+    def forward(self, layers: Tensor) -> Tensor:
+        """(N, L, dim) float to logits (N, n_classes) float."""
+        return self.linear(self.mix(layers.transpose(0, 1)))
+
+    @torch.no_grad()
+    def predict(self, layers: np.ndarray) -> np.ndarray:
+        """The most likely class of each row: (N, L, dim) float32 to (N,) int64."""
+        return self(torch.from_numpy(layers)).argmax(1).numpy()
+
+
+def learn_mix(
+    layers: np.ndarray,
+    labels: np.ndarray,
+    *,
+    n_classes: int | None = None,
+    epochs: int = 20,
+    batch_size: int = 256,
+    learning_rate: float = 0.01,
+    weight_decay: float = 1e-4,
+    seed: int = 0,
+) -> MixClassifier:
+    """Learn s, γ and a linear classifier together, by cross-entropy with AdamW; the layer vectors stay as they are.
+
+    Args:
+        layers: (N, L, dim) float32, as `Encoder.encode_layers` gives them.
+        labels: (N,) int, the class of each row.
+        n_classes: Classes; None: the highest label and one.
+        epochs, batch_size, learning_rate, weight_decay, seed: Of the optimisation; the caller's random state is left
+            as it was.
+
+    Raises:
+        ElmoHelpersError: The shapes do not fit together, or there is nothing to learn from.
+    """
+    if layers.ndim != 3 or labels.shape != layers.shape[:1] or not len(labels):
+        raise ElmoHelpersError(
+            f"layers and labels: expected shapes (N, L, dim) and (N,) with N at least 1, and got {layers.shape} and "
+            f"{labels.shape}."
+        )
+    x, y = torch.from_numpy(layers), torch.from_numpy(np.asarray(labels, dtype=np.int64))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        classifier = MixClassifier(layers.shape[1], layers.shape[2], n_classes or int(y.max()) + 1)
+        optimizer = torch.optim.AdamW(classifier.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(y)).split(batch_size):
+                optimizer.zero_grad()
+                F.cross_entropy(classifier(x[rows]), y[rows]).backward()
+                optimizer.step()
+    return classifier.eval()

@@ -1,0 +1,1 @@
+"""The networks: character CNN, LSTMs, softmax, biLM, scalar mix."""

@@ -1,0 +1,204 @@
+"""The bidirectional language model: two stacks of LSTMs that may not see what they predict (section 3.1)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from elmo_helpers.config import BiLMConfig, TextConfig
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.char_cnn import CharacterCNN
+from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
+from elmo_helpers.model.softmax import FullSoftmax
+from elmo_helpers.model.storage import check_weights, read_model, write_model
+from elmo_helpers.text.characters import CharacterVocabulary
+from elmo_helpers.text.vocabulary import WordVocabulary
+
+
+@dataclass
+class BiLMOutput:
+    """What the model knows of a batch.
+
+    Attributes:
+        layers: (L + 1, B, T, 2P) float; layer 0 is the token vector, twice side by side where it is P wide; the
+            others are [forward; backward]. Zero where there is padding.
+        mask: (B, T) bool, True at real positions, boundaries included.
+        hidden_states: (L, B, 2P) float or None: [forward; backward] h of every LSTM layer at its end of reading,
+            which is `</S>` for the forward direction and `<S>` for the backward one.
+        cell_states: (L, B, 2H) float or None: the cells c at the same place.
+    """
+
+    layers: Tensor
+    mask: Tensor
+    hidden_states: Tensor | None = None
+    cell_states: Tensor | None = None
+
+
+class BiLMLoss(NamedTuple):
+    """Negative log-likelihoods in nats, summed over the predictions of each direction, and their number."""
+
+    forward: Tensor
+    backward: Tensor
+    n_predictions: int  # of one direction: a title of n words is n + 1 predictions
+
+    @property
+    def mean(self) -> Tensor:
+        """Nats per prediction, the mean of both directions: what training makes small."""
+        return (self.forward + self.backward) / (2 * self.n_predictions)
+
+
+class BiLM(nn.Module):
+    """A character CNN, a forward and a backward LSTM stack, and one softmax for both.
+
+    The forward stack reads `<S> w1 … wn </S>` from the left and its output at t predicts the token at t + 1; the
+    backward stack reads from the right and its output at t predicts the token at t - 1. Neither ever reads the other,
+    at no layer, or it would see the word that it is to predict.
+    """
+
+    def __init__(self, config: BiLMConfig, vocabulary: WordVocabulary, text: TextConfig | None = None) -> None:
+        """A model with fresh weights.
+
+        Args:
+            config: Its sizes.
+            vocabulary: The words that it predicts.
+            text: How the text that it is trained on was made into tokens; kept for encoding raw titles.
+        """
+        super().__init__()
+        self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
+        self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
+        self.char_cnn = CharacterCNN(config.char_cnn)
+        self.forward_layers = self._stack()
+        self.backward_layers = self._stack()
+        self.softmax = FullSoftmax(len(vocabulary), config.output_dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def _stack(self) -> nn.ModuleList:
+        c = self.config
+        return nn.ModuleList(
+            LSTMLayer(
+                c.char_cnn.output_dim if layer == 0 else c.output_dim,
+                c.hidden_dim,
+                c.projection_dim,
+                c.cell_clip,
+                c.projection_clip,
+            )
+            for layer in range(c.n_layers)
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.softmax.weight.device
+
+    def forward(
+        self, characters: Tensor, tokens: Tensor, lengths: Tensor, *, return_states: bool = False
+    ) -> BiLMOutput:
+        """All layers of a batch.
+
+        Args:
+            characters: (U, C) integer character ids, a row for each distinct word of the batch.
+            tokens: (B, T) int64, each token's row in `characters`; any valid row where there is padding.
+            lengths: (B,) int64, tokens of each title with both boundaries, at least 1.
+            return_states: Also give the final states.
+
+        Raises:
+            ElmoHelpersError: The shapes do not fit together.
+        """
+        words, lengths, mask = self._read(characters, tokens, lengths)
+        stacks = [self._run(words, lengths, d, return_states=return_states) for d in (0, 1)]
+        layer_0 = torch.cat([words, words], -1) if words.shape[-1] == self.config.output_dim else words
+        layers = [layer_0] + [torch.cat(pair, -1) for pair in zip(*(outputs for outputs, _ in stacks), strict=True)]
+        layers = torch.stack(layers).masked_fill(~mask[..., None], 0)
+        if not return_states:
+            return BiLMOutput(layers, mask)
+        h, c = (
+            torch.stack([torch.cat([f[i], b[i]], -1) for f, b in zip(stacks[0][1], stacks[1][1], strict=True)])
+            for i in (0, 1)
+        )
+        return BiLMOutput(layers, mask, h, c)
+
+    def loss(self, characters: Tensor, tokens: Tensor, lengths: Tensor, targets: Tensor) -> BiLMLoss:
+        """The loss of both directions, without a term for padding.
+
+        −Σ_k log p(t_k | t_1, …, t_{k−1}) and −Σ_k log p(t_k | t_{k+1}, …, t_N)      (section 3.1, equation 1)
+
+        Args:
+            characters: As in `forward`.
+            tokens: As in `forward`.
+            lengths: As in `forward`, each at least 2.
+            targets: (B, T) int64, the vocabulary id of the token at each position itself; the shift by one is made
+                here.
+        """
+        words, lengths, _ = self._read(characters, tokens, lengths)
+        sums = []
+        for direction in (0, 1):
+            hidden = self.dropout(self._run(words, lengths, direction, in_reading_order=True)[0][-1])
+            wanted = targets if direction == 0 else reverse_within_lengths(targets, lengths)
+            followed = torch.arange(1, tokens.shape[1]) < lengths[:, None]  # positions that have a next one, (B, T-1)
+            followed = followed.to(self.device)
+            sums.append(self.softmax(hidden[:, :-1][followed], wanted[:, 1:][followed]))
+        return BiLMLoss(*sums, n_predictions=int(lengths.sum()) - len(lengths))
+
+    def _read(self, characters: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Token vectors (B, T, D), lengths on the CPU, and the mask (B, T)."""
+        if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
+            raise ElmoHelpersError(
+                f"tokens and lengths: expected shapes (B, T) and (B,), and got {tuple(tokens.shape)} and "
+                f"{tuple(lengths.shape)}."
+            )
+        lengths = lengths.cpu()
+        if ((lengths < 1) | (lengths > tokens.shape[1])).any():
+            raise ElmoHelpersError(
+                f"lengths: expected numbers from 1 to the {tokens.shape[1]} positions of tokens, and got "
+                f"{int(lengths.min())} to {int(lengths.max())}."
+            )
+        words = nn.functional.embedding(tokens, self.char_cnn(characters))
+        mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(self.device)
+        return words, lengths, mask
+
+    def _run(
+        self,
+        words: Tensor,
+        lengths: Tensor,
+        direction: int,
+        *,
+        return_states: bool = False,
+        in_reading_order: bool = False,
+    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor] | None]]:
+        """One direction's outputs, L of (B, T, P), and final states.
+
+        Direction 1 reads each title reversed within its own length; its outputs are turned back to the positions of
+        the words unless `in_reading_order`.
+        """
+        x = words if direction == 0 else reverse_within_lengths(words, lengths)
+        outputs, states = [], []
+        for i, layer in enumerate(self.forward_layers if direction == 0 else self.backward_layers):
+            x = self.dropout(x)
+            output, state = layer(x, lengths, return_states=return_states)
+            x = output + x if i > 0 and self.config.skip_connections else output
+            outputs.append(x)
+            states.append(state)
+        if direction == 1 and not in_reading_order:
+            outputs = [reverse_within_lengths(x, lengths) for x in outputs]
+        return outputs, states
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
+        write_model(directory, self.config, self.text, self.vocabulary, self.state_dict())
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike) -> BiLM:
+        """Read a model that `save` wrote; it gives the same numbers, and is in evaluation mode.
+
+        Raises:
+            ElmoHelpersError: A file is missing or damaged, or the files do not fit together.
+        """
+        config, text, vocabulary, weights = read_model(directory)
+        model = cls(config, vocabulary, text)
+        check_weights(weights, model.state_dict(), directory)
+        model.load_state_dict(weights)
+        return model.eval()

@@ -1,0 +1,119 @@
+"""The character CNN: a word's spelling becomes one vector (Peters et al. 2018, section 3.4; Kim et al. 2016)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elmo_helpers.config import CharCNNConfig
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.characters import CharacterVocabulary
+
+_ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
+
+
+class Highway(nn.Module):
+    """One highway layer: y = g · relu(W_t x + b_t) + (1 - g) · x with the gate g = σ(W_g x + b_g).
+
+    Srivastava et al. (2015). The gate's bias starts at -2, so that at first the layer carries most of x through.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.transform = nn.Linear(dim, dim)
+        self.gate = nn.Linear(dim, dim)
+        for linear, bias in ((self.transform, 0.0), (self.gate, -2.0)):
+            nn.init.normal_(linear.weight, std=dim**-0.5)
+            nn.init.constant_(linear.bias, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., dim) float to (..., dim) float."""
+        gate = torch.sigmoid(self.gate(x))
+        return gate * torch.relu(self.transform(x)) + (1 - gate) * x
+
+
+class CharacterCNN(nn.Module):
+    """Spellings to token vectors: characters → convolutions → maximum over positions → highway → projection.
+
+    A word's vector depends on its spelling alone, so a caller passes each distinct word of a batch once.
+    """
+
+    def __init__(self, config: CharCNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        characters = CharacterVocabulary(config.scheme, config.max_characters)
+        self.n_characters = characters.size
+        self.padding_id = characters.padding_id
+        if config.embedding_dim is None:
+            self.embedding = None
+            channels = self.n_characters
+        else:
+            self.embedding = nn.Embedding(self.n_characters, config.embedding_dim, padding_idx=0)
+            nn.init.uniform_(self.embedding.weight, -1, 1)
+            nn.init.zeros_(self.embedding.weight[0])
+            channels = config.embedding_dim
+        self.convolutions = nn.ModuleList(nn.Conv1d(channels, count, width) for width, count in config.filters)
+        for convolution in self.convolutions:
+            _initialize(convolution, config.activation)
+        self.highways = nn.ModuleList(Highway(config.n_filters) for _ in range(config.n_highway))
+        self.projection = None
+        if config.projection_dim is not None:
+            self.projection = nn.Linear(config.n_filters, config.projection_dim)
+            nn.init.normal_(self.projection.weight, std=config.n_filters**-0.5)
+            nn.init.zeros_(self.projection.bias)
+
+    def forward(self, characters: Tensor) -> Tensor:
+        """Token vectors of the words whose characters are given.
+
+        Args:
+            characters: (N, C) integer character ids, a row a word.
+
+        Returns:
+            (N, D) float.
+
+        Raises:
+            ElmoHelpersError: The rows are not C characters long.
+        """
+        if characters.ndim != 2 or characters.shape[1] != self.config.max_characters:
+            raise ElmoHelpersError(
+                f"characters: expected rows of {self.config.max_characters} ids, shape (N, "
+                f"{self.config.max_characters}), and got shape {tuple(characters.shape)}."
+            )
+        x = self.embed(self._trim(characters.long()))
+        x = torch.cat([self.filter_responses(x, i).amax(-1) for i in range(len(self.convolutions))], dim=1)  # (N, F)
+        x = _ACTIVATIONS[self.config.activation](x)
+        for highway in self.highways:
+            x = highway(x)
+        return x if self.projection is None else self.projection(x)
+
+    def embed(self, characters: Tensor) -> Tensor:
+        """Character vectors of (N, C) int64 ids, channels first as convolutions take them: (N, E, C) float."""
+        if self.embedding is not None:
+            return self.embedding(characters).transpose(1, 2)
+        one_hot = F.one_hot(characters, self.n_characters).transpose(1, 2)
+        one_hot = one_hot.to(self.convolutions[0].weight.dtype)
+        one_hot[:, 0] = 0  # padding is the zero vector, as the original's `onehot[0, 0] = 0`
+        return one_hot
+
+    def filter_responses(self, embedded: Tensor, i: int) -> Tensor:
+        """What the filters of the i-th width answer at each position: (N, E, C) to (N, count_i, C - width_i + 1)."""
+        return self.convolutions[i](embedded)
+
+    def _trim(self, characters: Tensor) -> Tensor:
+        """Cut columns in which every row is padding, but one widest window.
+
+        A window of nothing but padding gives the same number wherever it stands, so under the maximum one is as
+        good as many: no word's vector moves, whatever words stand beside it.
+        """
+        used = ((characters != self.padding_id) & (characters != 0)).any(0).nonzero()
+        longest = int(used[-1]) + 1 if len(used) else 0
+        return characters[:, : longest + max(width for width, _ in self.config.filters)]
+
+
+def _initialize(convolution: nn.Conv1d, activation: str) -> None:
+    """The published initial values: uniform for relu, normal for tanh (bilm-tf's training recipe)."""
+    fan_in = convolution.in_channels * convolution.kernel_size[0]
+    if activation == "relu":
+        nn.init.uniform_(convolution.weight, -0.05, 0.05)
+    else:
+        nn.init.normal_(convolution.weight, std=fan_in**-0.5)
+    nn.init.zeros_(convolution.bias)

@@ -1,0 +1,113 @@
+"""One LSTM layer in one direction, with the projection and the clipping of the published models."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+
+class LSTMLayer(nn.Module):
+    """An LSTM that reads each row of a batch from its first to its last real position.
+
+    i, f, g, o = W_ih x_t + W_hh h_{t-1} + b        (Hochreiter & Schmidhuber 1997; gates in PyTorch's order)
+    c_t = clamp(σ(f) · c_{t-1} + σ(i) · tanh(g), ± cell_clip)
+    h_t = clamp(W_hr (σ(o) · tanh(c_t)), ± projection_clip)      (Sak et al. 2014; without W_hr where P = H)
+
+    The forget gate's bias starts at 1 (Jozefowicz et al. 2015), everything else of the bias at 0.
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        projection_dim: int | None = None,
+        cell_clip: float | None = None,
+        projection_clip: float | None = None,
+    ) -> None:
+        super().__init__()
+        output_dim = projection_dim or hidden_dim
+        self.hidden_dim, self.output_dim = hidden_dim, output_dim
+        self.cell_clip, self.projection_clip = cell_clip, projection_clip
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_dim, input_dim))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_dim, output_dim))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_dim))
+        self.weight_hr = nn.Parameter(torch.empty(projection_dim, hidden_dim)) if projection_dim else None
+        # `torch.lstm` wants a second bias; a buffer of zeros keeps the parameters those of the published files.
+        self.register_buffer("_no_bias", torch.zeros(4 * hidden_dim), persistent=False)
+        self._initialize()
+
+    def _initialize(self) -> None:
+        # Glorot over input and state together, as one matrix (input + output, 4H): the published recipe.
+        limit = (6 / (self.weight_ih.shape[1] + self.output_dim + 4 * self.hidden_dim)) ** 0.5
+        nn.init.uniform_(self.weight_ih, -limit, limit)
+        nn.init.uniform_(self.weight_hh, -limit, limit)
+        with torch.no_grad():
+            self.bias[self.hidden_dim : 2 * self.hidden_dim] = 1
+        if self.weight_hr is not None:
+            nn.init.xavier_uniform_(self.weight_hr)
+
+    def forward(
+        self, x: Tensor, lengths: Tensor, *, return_states: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Run the layer.
+
+        Args:
+            x: (B, T, input_dim) float; what stands behind a row's length is not read into its real positions.
+            lengths: (B,) int64, real positions of each row, at least 1, on the CPU.
+            return_states: Also give the states after each row's last real position.
+
+        Returns:
+            Outputs (B, T, P), of no meaning behind a row's length; and None, or the states h (B, P) and c (B, H).
+        """
+        plain = self.weight_hr is None and self.cell_clip is None and self.projection_clip is None
+        # Padding stands at the end, where it cannot touch real outputs; but the fused kernel would run on through it,
+        # and its final states would be those behind the padding.
+        if plain and (not return_states or bool((lengths == x.shape[1]).all())):
+            return self._fused(x)
+        return self._stepwise(x, lengths)
+
+    def _fused(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """PyTorch's own kernel, many times faster than steps in Python."""
+        zeros = x.new_zeros(1, x.shape[0], self.hidden_dim)
+        weights = [self.weight_ih, self.weight_hh, self.bias, self._no_bias]
+        output, h, c = torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)
+        return output, (h[0], c[0])
+
+    def _stepwise(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Step by step over packed rows: longest rows first, so that a step works on the rows that still run."""
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        batch_sizes = packed.batch_sizes.tolist()
+        from_input = torch.addmm(self.bias, packed.data, self.weight_ih.t()).split(batch_sizes)
+        h = x.new_zeros(x.shape[0], self.output_dim)
+        c = x.new_zeros(x.shape[0], self.hidden_dim)
+        outputs, ended = [], []
+        for gates, n in zip(from_input, batch_sizes, strict=True):
+            if n < len(h):
+                ended.append((h[n:], c[n:]))
+                h, c = h[:n], c[:n]
+            h, c = self._cell(torch.addmm(gates, h, self.weight_hh.t()), c)
+            outputs.append(h)
+        ended.append((h, c))
+        states = [torch.cat(parts)[packed.unsorted_indices] for parts in zip(*reversed(ended), strict=True)]
+        output = PackedSequence(torch.cat(outputs), packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        return pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])[0], tuple(states)
+
+    def _cell(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """One step: gates (n, 4H) and c (n, H) to the new h (n, P) and c (n, H)."""
+        i, f, g, o = gates.chunk(4, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        if self.cell_clip is not None:
+            c = c.clamp(-self.cell_clip, self.cell_clip)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        if self.weight_hr is not None:
+            h = h @ self.weight_hr.t()
+            if self.projection_clip is not None:
+                h = h.clamp(-self.projection_clip, self.projection_clip)
+        return h, c
+
+
+def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:
+    """Reverse each row of (B, T, ...) within its own length (B,); what stands behind a length stays where it is."""
+    positions = torch.arange(x.shape[1], device=x.device)
+    lengths = lengths.to(x.device)[:, None]
+    source = torch.where(positions < lengths, lengths - 1 - positions, positions)
+    return x[torch.arange(x.shape[0], device=x.device)[:, None], source]

@@ -1,0 +1,1 @@
+"""Titles into tokens, ids and a corpus on disk."""

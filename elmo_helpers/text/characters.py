@@ -1,0 +1,191 @@
+"""A word's spelling as a row of character ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from elmo_helpers.errors import ElmoHelpersError
+
+# The original tutorial's characters in its order; the id of each is its place here, counted from 1.
+CHARACTERS = " abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+=<>()[]{}"
+SCHEMES = ("tutorial", "utf8")
+
+# tutorial: 0 padding, 1..69 CHARACTERS, then the two boundaries, which the original forgot.
+_TUTORIAL_BEGIN = len(CHARACTERS) + 1
+_TUTORIAL_END = len(CHARACTERS) + 2
+# utf8: the published inference ids. 0 masked position, byte b -> b + 1, then these five.
+_BEGIN_SENTENCE, _END_SENTENCE, _BEGIN_WORD, _END_WORD, _PADDING = range(257, 262)
+
+# Character id of every ASCII code point, 0 for those outside CHARACTERS; the last entry stands for all beyond ASCII.
+_TUTORIAL_IDS = np.zeros(129, dtype=np.uint8)
+_TUTORIAL_IDS[[ord(character) for character in CHARACTERS]] = np.arange(1, len(CHARACTERS) + 1)
+
+
+class CharacterVocabulary:
+    """The table from characters to ids: a word becomes a row of `max_characters` ids, C.
+
+    - `tutorial`, 72 ids: 0 is padding, 1..69 are `CHARACTERS`, 70 and 71 spell the sentence boundaries. A word is
+      the row [characters, 0, 0, ...].
+    - `utf8`, 262 ids, those of the published models at inference: 0 is a masked position, byte b has the id b + 1,
+      257 and 258 are the sentence boundaries, 259 and 260 begin and end a word, 261 fills the rest of its row. A word
+      is the row [259, bytes, 260, 261, 261, ...].
+
+    A padding *word* is a row of zeros in both.
+
+    Raises:
+        ElmoHelpersError: There is no such scheme, or `max_characters` is below 3 (room for a boundary's row).
+    """
+
+    def __init__(self, scheme: str = "tutorial", max_characters: int = 30) -> None:
+        if scheme not in SCHEMES:
+            raise ElmoHelpersError(f"scheme={scheme!r}: expected one of {', '.join(SCHEMES)}.")
+        if isinstance(max_characters, bool) or not isinstance(max_characters, int) or max_characters < 3:
+            raise ElmoHelpersError(f"max_characters={max_characters!r}: expected a whole number of at least 3.")
+        self.scheme = scheme
+        self.max_characters = max_characters
+
+    @property
+    def size(self) -> int:
+        """The number of ids: 72 or 262."""
+        return _TUTORIAL_END + 1 if self.scheme == "tutorial" else _PADDING + 1
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest type that holds the ids: uint8 or int16."""
+        return np.dtype(np.uint8 if self.scheme == "tutorial" else np.int16)
+
+    @property
+    def padding_id(self) -> int:
+        """The id that fills the end of a word's row: 0 or 261."""
+        return 0 if self.scheme == "tutorial" else _PADDING
+
+    @property
+    def boundary_rows(self) -> np.ndarray:
+        """The rows of padding, `<S>` and `</S>`: (3, C), of `dtype`."""
+        rows = np.full((3, self.max_characters), self.padding_id, dtype=self.dtype)
+        rows[0] = 0
+        if self.scheme == "tutorial":
+            rows[1:, 0] = _TUTORIAL_BEGIN, _TUTORIAL_END
+        else:
+            rows[1:, 0] = _BEGIN_WORD
+            rows[1:, 1] = _BEGIN_SENTENCE, _END_SENTENCE
+            rows[1:, 2] = _END_WORD
+        return rows
+
+    def encode(self, words: Sequence[str], errors: str = "strict") -> np.ndarray:
+        """The spelling of each word.
+
+        A word is cut to C characters (`utf8`: C - 2 bytes, possibly inside a character, as in the published models).
+        In `utf8` the words `<S>` and `</S>` have the rows of the sentence boundaries, as published; in `tutorial`
+        they are spelled like any other, and only `boundary_rows` has those rows.
+
+        Args:
+            words: n words.
+            errors: What becomes of a character outside the table, of which `utf8` has none. "strict": an error;
+                "skip": it is left out of the spelling (a word of which nothing is left has the row of padding).
+
+        Returns:
+            (n, C), of `dtype`.
+
+        Raises:
+            ElmoHelpersError: A character is outside the table and `errors` is "strict".
+        """
+        if errors not in ("strict", "skip"):
+            raise ElmoHelpersError(f"errors={errors!r}: expected 'strict' or 'skip'.")
+        if isinstance(words, str):
+            raise ElmoHelpersError(f"words={words!r} is one string: pass a list of words.")
+        words = list(words)
+        return self._encode_tutorial(words, errors) if self.scheme == "tutorial" else self._encode_utf8(words)
+
+    def decode(self, row: Sequence[int] | np.ndarray) -> str:
+        """The spelling that a row (C,) holds, as far as it was not cut; '' for padding, `<S>` or `</S>` for those.
+
+        Raises:
+            ElmoHelpersError: An id is outside 0 .. size - 1.
+        """
+        ids = np.asarray(row, dtype=np.int64)
+        if ids.ndim != 1 or ((ids < 0) | (ids >= self.size)).any():
+            raise ElmoHelpersError(f"Expected one row of character ids from 0 to {self.size - 1}, got {row!r}.")
+        for word, boundary in zip(("<S>", "</S>"), self.boundary_rows[1:], strict=True):
+            if np.array_equal(ids, boundary):
+                return word
+        if self.scheme == "tutorial":
+            return "".join(CHARACTERS[i - 1] for i in ids if 0 < i < _TUTORIAL_BEGIN)
+        # A cut may have left half a character at the end.
+        return bytes(int(i) - 1 for i in ids if 0 < i < _BEGIN_SENTENCE).decode("utf-8", errors="ignore")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for a JSON file; the characters are there for people to read, and checked when read back."""
+        data: dict[str, Any] = {"scheme": self.scheme, "max_characters": self.max_characters}
+        if self.scheme == "tutorial":
+            data["characters"] = CHARACTERS
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CharacterVocabulary:
+        """The table that `to_dict` wrote.
+
+        Raises:
+            ElmoHelpersError: A key is missing, a value is wrong, or the characters are not this version's.
+        """
+        if not isinstance(data, dict) or not {"scheme", "max_characters"} <= set(data):
+            raise ElmoHelpersError(f"Expected a character vocabulary with scheme and max_characters, got {data!r}.")
+        vocabulary = cls(data["scheme"], data["max_characters"])
+        if data.get("characters", CHARACTERS) != CHARACTERS:
+            raise ElmoHelpersError(
+                f"The character vocabulary was written for other characters, {data['characters']!r}: expected "
+                f"{CHARACTERS!r}, so make the corpus again."
+            )
+        return vocabulary
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CharacterVocabulary):
+            return NotImplemented
+        return (self.scheme, self.max_characters) == (other.scheme, other.max_characters)
+
+    def __hash__(self) -> int:
+        return hash((self.scheme, self.max_characters))
+
+    def __repr__(self) -> str:
+        return f"CharacterVocabulary(scheme={self.scheme!r}, max_characters={self.max_characters})"
+
+    def _encode_tutorial(self, words: list[str], errors: str) -> np.ndarray:
+        # All words at once: one flat array of code points, and the number of the word that each belongs to.
+        code_points = np.frombuffer("".join(words).encode("utf-32-le", errors="surrogatepass"), dtype=np.uint32)
+        ids = _TUTORIAL_IDS[np.minimum(code_points, len(_TUTORIAL_IDS) - 1)]
+        owners = np.repeat(np.arange(len(words)), [len(word) for word in words])
+        known = ids > 0
+        if errors == "strict" and not known.all():
+            first = int(np.argmin(known))
+            raise ElmoHelpersError(
+                f"The word {words[owners[first]]!r} holds {chr(code_points[first])!r}, which is not one of the "
+                f"{len(CHARACTERS)} tutorial characters: drop such titles with clean_titles, leave the character out "
+                f"with errors='skip', or use the scheme utf8."
+            )
+        rows = np.zeros((len(words), self.max_characters), dtype=self.dtype)
+        _fill(rows, owners[known], ids[known])
+        return rows
+
+    def _encode_utf8(self, words: list[str]) -> np.ndarray:
+        limit = self.max_characters - 2
+        spellings = [word.encode("utf-8", errors="ignore")[:limit] for word in words]
+        lengths = np.array([len(spelling) for spelling in spellings], dtype=np.int64)
+        rows = np.full((len(words), self.max_characters), self.padding_id, dtype=self.dtype)
+        ids = np.frombuffer(b"".join(spellings), dtype=np.uint8).astype(self.dtype) + 1
+        _fill(rows[:, 1:], np.repeat(np.arange(len(words)), lengths), ids)
+        rows[:, 0] = _BEGIN_WORD
+        rows[np.arange(len(words)), lengths + 1] = _END_WORD
+        for boundary, row in zip(("<S>", "</S>"), self.boundary_rows[1:], strict=True):
+            rows[[i for i, word in enumerate(words) if word == boundary]] = row
+        return rows
+
+
+def _fill(rows: np.ndarray, owners: np.ndarray, ids: np.ndarray) -> None:
+    """Write `ids` (n,) from the left into the rows that `owners` (n,), rising, names; what does not fit is cut."""
+    starts = np.searchsorted(owners, np.arange(len(rows)))
+    columns = np.arange(len(ids)) - starts[owners]
+    fits = columns < rows.shape[1]
+    rows[owners[fits], columns[fits]] = ids[fits]

@@ -1,0 +1,288 @@
+"""A corpus: every title as ids of words, and every distinct word once as ids of characters."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from elmo_helpers.config import TextConfig
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.characters import CharacterVocabulary
+from elmo_helpers.text.corpus_building import frame_columns, number_words
+from elmo_helpers.text.corpus_storage import LEXICON_SPECIALS, SCHEMA, CorpusData, load_corpus, save_corpus
+from elmo_helpers.text.splitting import SPLITS, split_rows
+from elmo_helpers.text.vocabulary import BOS, EOS, WordVocabulary
+
+Indices = Sequence[int] | NDArray[np.integer] | slice
+
+
+class Corpus:
+    """Titles as ragged lexicon ids, with a date, a split and the lexicon that the ids stand for.
+
+    There are two kinds of word id. A *lexicon id* names any distinct word of the corpus and its row of characters:
+    what a model reads. A *vocabulary id* names a word that the softmax can say: what it predicts.
+    `lexicon_to_vocabulary` leads from the first to the second.
+
+    `split` and `select` give views: corpora of some of the rows, which share all arrays with this one. Make a corpus
+    by `Corpus.build` or `Corpus.load`.
+
+    Shapes: n titles of this view, C characters of a word, B titles in a batch, T tokens of the longest title there
+    with both boundaries. Wherever `indices` are asked for, they are positions in this view: a list, an array or a
+    slice.
+    """
+
+    def __init__(self, data: CorpusData, rows: NDArray[np.int64] | None = None) -> None:
+        self._data = data
+        self.rows = np.arange(data.batch.num_rows) if rows is None else rows  # (n,) row numbers in the whole corpus
+
+    @classmethod
+    def build(
+        cls,
+        titles: pd.DataFrame,
+        tokens: Iterable[list[str]],
+        characters: CharacterVocabulary,
+        text: TextConfig | None = None,
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        split: str = "document",
+        valid: float = 0.05,
+        test: float = 0.05,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Corpus:
+        """Make a corpus of titles and their tokens.
+
+        Args:
+            titles: One row a title, with the columns title (text) and date (datetime64 without time zone, or NaT) and
+                optionally document, see `split_rows`.
+            tokens: The words of each title, in the same order; read once, so a generator will do. A word that reads
+                `<S>` or `</S>` is that boundary.
+            characters: How words are spelled in ids; all characters of all words must be in it.
+            text: How the titles were cleaned and tokenised, kept for whoever encodes other titles; None: the defaults.
+            min_count, max_size: Bounds of the vocabulary, which is counted on the training rows alone,
+                see `WordVocabulary.from_counts`.
+            split, valid, test, seed: How the rows are put in train, valid and test, see `split_rows`.
+            progress: Show a progress bar.
+
+        Raises:
+            ElmoHelpersError: The frame lacks a column, a title or its type; there are not as many lists of tokens as
+                titles; a word is not text, is empty or cannot be spelled; the rows cannot be split as asked.
+        """
+        date, title = frame_columns(titles)
+        splits = split_rows(titles, split, valid, test, seed)
+        if progress:
+            tokens = tqdm(tokens, total=len(titles), unit="title", desc="corpus")
+        words, ids, lengths = number_words(tokens)
+        if len(lengths) != len(titles):
+            raise ElmoHelpersError(
+                f"There are {len(titles)} titles and {len(lengths)} lists of tokens: give one list a title."
+            )
+
+        counts = np.bincount(ids, minlength=len(words))
+        training = splits == SPLITS.index("train")
+        training_counts = np.bincount(ids[np.repeat(training, lengths)], minlength=len(words))
+        for boundary in (BOS, EOS):  # every title has one of each
+            counts[boundary] += len(titles)
+            training_counts[boundary] += training.sum()
+        n_specials = len(LEXICON_SPECIALS)
+        batch = pa.RecordBatch.from_arrays(
+            [
+                date,
+                title,
+                pa.array(splits),
+                pa.LargeListArray.from_arrays(
+                    np.concatenate([[0], np.cumsum(lengths)]), pa.array(ids), type=SCHEMA.field("tokens").type
+                ),
+            ],
+            schema=SCHEMA,
+        )
+        return cls(
+            CorpusData(
+                batch=batch,
+                lexicon=words,
+                lexicon_counts=counts,
+                characters=np.concatenate([characters.boundary_rows, characters.encode(words[n_specials:])]),
+                vocabulary=WordVocabulary.from_counts(
+                    dict(zip(words, training_counts.tolist(), strict=True)), min_count, max_size
+                ),
+                character_vocabulary=characters,
+                text=text or TextConfig(),
+            )
+        )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def split(self, name: str) -> Corpus:
+        """The view of the rows of this view that are in the split "train", "valid" or "test".
+
+        Raises:
+            ElmoHelpersError: There is no split of that name.
+        """
+        if name not in SPLITS:
+            raise ElmoHelpersError(f"split={name!r}: expected one of {', '.join(SPLITS)}.")
+        splits = self._data.batch.column("split").to_numpy()[self.rows]
+        return Corpus(self._data, self.rows[splits == SPLITS.index(name)])
+
+    def select(self, indices: Indices) -> Corpus:
+        """The view of some titles of this view, in the order given."""
+        return Corpus(self._data, self._rows_at(indices))
+
+    @property
+    def titles(self) -> list[str]:
+        """The cleaned titles, n strings."""
+        return self._data.batch.column("title").take(pa.array(self.rows)).to_pylist()
+
+    @property
+    def dates(self) -> NDArray[np.datetime64]:
+        """The days, (n,), datetime64[D]; NaT where a title has none."""
+        return self._data.batch.column("date").take(pa.array(self.rows)).to_numpy(zero_copy_only=False)
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Words of each title without boundaries, (n,), int64."""
+        return self._lengths(self.rows)
+
+    @property
+    def n_tokens(self) -> int:
+        """Words of all titles of this view together, without boundaries."""
+        return int(self.lengths.sum())
+
+    @property
+    def lexicon(self) -> list[str]:
+        """Every distinct word of the whole corpus by its lexicon id: `<pad>`, `<S>`, `</S>`, then by falling count."""
+        return self._data.lexicon
+
+    @property
+    def lexicon_counts(self) -> NDArray[np.int64]:
+        """How often each word of the lexicon occurs in the whole corpus, (n_lexicon,), int64."""
+        return self._data.lexicon_counts
+
+    @property
+    def characters(self) -> NDArray[np.integer]:
+        """The character ids of each word of the lexicon, (n_lexicon, C), of the character vocabulary's dtype."""
+        return self._data.characters
+
+    @property
+    def lexicon_to_vocabulary(self) -> NDArray[np.int64]:
+        """The vocabulary id of each word of the lexicon, (n_lexicon,), int64."""
+        return self._data.lexicon_to_vocabulary
+
+    @property
+    def vocabulary(self) -> WordVocabulary:
+        """The words that a softmax can say, counted on the training rows of the whole corpus."""
+        return self._data.vocabulary
+
+    @property
+    def character_vocabulary(self) -> CharacterVocabulary:
+        """How words are spelled in character ids."""
+        return self._data.character_vocabulary
+
+    @property
+    def text(self) -> TextConfig:
+        """How the titles were cleaned and tokenised."""
+        return self._data.text
+
+    def tokens(self, i: int) -> NDArray[np.int32]:
+        """The lexicon ids of title `i` without boundaries, (number of words,), int32; shares the corpus's memory."""
+        row = self.rows[i]
+        return self._data.ids[self._data.offsets[row] : self._data.offsets[row + 1]]
+
+    def words(self, i: int) -> list[str]:
+        """The words of title `i`."""
+        return [self.lexicon[word] for word in self.tokens(i)]
+
+    def token_batch(self, indices: Indices) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Titles as one rectangle of lexicon ids.
+
+        Returns:
+            ids: (B, T), int32: `<S>`, the words, `</S>`, then 0 up to the longest title.
+            lengths: (B,), int64: tokens of each title with both boundaries.
+        """
+        return self._padded(self._rows_at(indices), None)
+
+    def padded_tokens(self, indices: Indices | None = None, length: int | None = None) -> NDArray[np.int64]:
+        """The original's `corpus_tokens`: vocabulary ids with boundaries, padded with 0, (n, T), int64.
+
+        Args:
+            indices: Titles of this view; None: all.
+            length: T; longer titles are cut and keep `</S>` as the last token. None: that of the longest title.
+
+        Raises:
+            ElmoHelpersError: `length` has no room for the boundaries.
+        """
+        return self.lexicon_to_vocabulary[self._padded(self._rows_at(indices), length)[0]]
+
+    def padded_characters(self, indices: Indices | None = None, length: int | None = None) -> NDArray[np.integer]:
+        """The original's `corpus_chars`, with rows for the boundaries, (n, T, C): character ids of `padded_tokens`.
+
+        A padding token is a row of zeros. The whole of a large corpus may not fit in memory: ask for slices.
+
+        Args:
+            indices, length: As in `padded_tokens`, with which the result is aligned position by position.
+
+        Raises:
+            ElmoHelpersError: `length` has no room for the boundaries.
+        """
+        return self.characters[self._padded(self._rows_at(indices), length)[0]]
+
+    def save(self, directory: str | os.PathLike) -> None:
+        """Write this view as a directory, whole or not at all; an earlier corpus there is replaced.
+
+        Lexicon and vocabulary are written as they are, so that all ids keep their meaning.
+
+        Raises:
+            ElmoHelpersError: `directory` is a file, or holds other things than a corpus.
+        """
+        whole = np.array_equal(self.rows, np.arange(self._data.batch.num_rows))
+        batch = self._data.batch if whole else self._data.batch.take(pa.array(self.rows))
+        save_corpus(dataclasses.replace(self._data, batch=batch), directory)
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike) -> Corpus:
+        """Read a corpus that `save` wrote; its titles and characters stay on disk, memory-mapped.
+
+        Raises:
+            ElmoHelpersError: A file is missing, damaged or not of the same corpus as the others.
+        """
+        return cls(load_corpus(directory))
+
+    def _rows_at(self, indices: Indices | None) -> NDArray[np.int64]:
+        if indices is None:
+            return self.rows
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices)
+            if indices.size == 0:
+                indices = indices.astype(np.int64)  # NumPy takes an empty list for floats
+        return self.rows[indices]
+
+    def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return self._data.offsets[rows + 1] - self._data.offsets[rows]
+
+    def _padded(self, rows: NDArray[np.int64], length: int | None) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Lexicon ids (B, T) with boundaries, and lengths (B,), for rows of the whole corpus."""
+        if length is not None and length < 2:
+            raise ElmoHelpersError(f"length={length}: expected at least 2, the boundaries.")
+        n_words = self._lengths(rows)
+        if length is None:
+            length = int(n_words.max(initial=0)) + 2
+        n_words = np.minimum(n_words, length - 2)
+
+        position = np.arange(length)
+        last = n_words[:, None] + 1  # (B, 1), where </S> stands
+        ids = np.zeros((len(rows), length), dtype=np.int32)  # (B, T)
+        ids[:, 0] = BOS
+        ids[position == last] = EOS
+        # Row by row, the places for words are filled in the order of the flat ids.
+        first_place = np.cumsum(n_words) - n_words
+        source = np.repeat(self._data.offsets[rows] - first_place, n_words) + np.arange(n_words.sum())
+        ids[(position > 0) & (position < last)] = self._data.ids[source]
+        return ids, n_words + 2

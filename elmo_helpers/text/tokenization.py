@@ -1,0 +1,146 @@
+"""Titles into tokens, on all cores and in order."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain, islice
+
+import joblib
+from joblib.externals.loky import get_reusable_executor
+from tqdm.auto import tqdm
+
+from elmo_helpers.errors import ElmoHelpersError
+
+_SMALL = 5000  # fewer titles than this are done sooner than other processes are started
+_CHUNK = 2000  # titles sent to a process at a time
+
+
+class Tokenizer:
+    """Cuts titles into tokens.
+
+    No token holds white space: spaCy's tokens of white space alone are dropped, as the original's strip() did.
+
+    Args:
+        name: "en" is the rule-based tokenizer of spaCy's blank English, which needs no download; "whitespace" takes
+            text that is tokenised already, as it is; any other name is an installed spaCy pipeline, or the directory
+            of one, of which the tokenizer alone is loaded.
+        processes: How many processes share the work: None for one a core, 1 for this process alone. Fewer than 5,000
+            titles are always done in this process, and so is "whitespace". The tokens are the same in any case.
+
+    Raises:
+        ElmoHelpersError: The pipeline is not installed or cannot be read, or `processes` is below 1.
+    """
+
+    def __init__(self, name: str = "en", processes: int | None = None) -> None:
+        if processes is not None and (isinstance(processes, bool) or not isinstance(processes, int) or processes < 1):
+            raise ElmoHelpersError(f"processes={processes!r}: expected a whole number of at least 1, or None.")
+        if name not in ("en", "whitespace"):
+            _splitter(name)  # fails here rather than in the middle of the work
+        self.name = name
+        self.processes = processes
+
+    def __call__(self, titles: Iterable[str], progress: bool = False) -> Iterator[list[str]]:
+        """The tokens of each title, in order, as a stream: titles are taken from `titles` as tokens are asked for.
+
+        Args:
+            titles: Any number of titles; a generator is fine.
+            progress: Show a progress bar.
+
+        Raises:
+            ElmoHelpersError: `titles` is one string, or one of them is no text (raised when its turn comes).
+        """
+        if isinstance(titles, str):
+            raise ElmoHelpersError(f"titles={titles!r} is one string: pass a list of titles.")
+        total = len(titles) if hasattr(titles, "__len__") else None
+        return iter(tqdm(self._stream(titles), total=total, desc="tokens", unit=" titles", disable=not progress))
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(name={self.name!r}, processes={self.processes})"
+
+    def _stream(self, titles: Iterable[str]) -> Iterator[list[str]]:
+        titles = _checked(titles)
+        processes = joblib.cpu_count() if self.processes is None else self.processes
+        if processes > 1 and self.name != "whitespace":
+            start = list(islice(titles, _SMALL))
+            titles = chain(start, titles)
+            if len(start) == _SMALL:
+                yield from _in_processes(self.name, titles, processes)
+                return
+        yield from map(_splitter(self.name), titles)
+
+
+def _checked(titles: Iterable[str]) -> Iterator[str]:
+    for i, title in enumerate(titles):
+        if not isinstance(title, str):
+            raise ElmoHelpersError(f"titles[{i}] is {title!r}, not text: drop missing titles first.")
+        yield title
+
+
+def _in_processes(name: str, titles: Iterator[str], processes: int) -> Iterator[list[str]]:
+    # joblib.Parallel as a generator runs through all of its input, however slowly the results are used; here a few
+    # chunks are under way at a time, so memory does not grow with the number of titles.
+    pending: deque = deque()
+    try:
+        while chunk := list(islice(titles, _CHUNK)):
+            # Asked for each time: another joblib user in this process may have replaced the pool since.
+            pending.append(get_reusable_executor(max_workers=processes, timeout=60).submit(_tokenize, name, chunk))
+            if len(pending) > 3 * processes:
+                yield from _tokens(pending.popleft().result())
+        while pending:
+            yield from _tokens(pending.popleft().result())
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _tokenize(name: str, titles: list[str]) -> str:
+    """In another process: a title a line, tokens apart by spaces, which is a third of a list's cost to send."""
+    with _without_torch(name):
+        split = _splitter(name)
+    return "\n".join(" ".join(split(title)) for title in titles)
+
+
+def _tokens(lines: str) -> Iterator[list[str]]:
+    return map(str.split, lines.split("\n"))
+
+
+@lru_cache(maxsize=4)
+def _splitter(name: str) -> Callable[[str], list[str]]:
+    """The function from one title to its tokens."""
+    if name == "whitespace":
+        return str.split
+    import spacy
+
+    if name == "en":
+        tokenizer = spacy.blank("en").tokenizer
+    else:
+        try:
+            pipeline = spacy.load(name, exclude=["vectors"], config={"nlp": {"pipeline": [], "disabled": []}})
+        except Exception as error:  # a package of that name may be anything
+            raise ElmoHelpersError(
+                f"The spaCy pipeline {name!r} cannot be loaded ({error}): install it with "
+                f"`python -m spacy download NAME`, or use 'en', which needs no download."
+            ) from None
+        tokenizer = pipeline.tokenizer
+    # A token never holds white space in spaCy's own tokenizers; split() makes sure for any other.
+    return lambda title: [part for token in tokenizer(title) for part in token.text.split()]
+
+
+@contextmanager
+def _without_torch(name: str) -> Iterator[None]:
+    """Keep the import of spaCy from importing torch, which a rule-based tokenizer does not use.
+
+    It would cost each process a second and 180 MB.
+    """
+    hide = name == "en" and "torch" not in sys.modules
+    if hide:
+        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it now raises ImportError
+    try:
+        yield
+    finally:
+        if hide:
+            del sys.modules["torch"]

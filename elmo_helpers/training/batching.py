@@ -1,0 +1,70 @@
+"""From a corpus to the tensors of one batch, and in which order the batches come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elmo_helpers.text.corpus import Corpus
+
+# Titles are sorted by length within a pool of this many batches: long enough that a batch holds nearly equal lengths,
+# short enough that the batches of every epoch are new ones.
+_POOL_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Titles as a model reads them; see `BiLM.forward`.
+
+    Attributes:
+        characters: (U, C) int64, a row for each distinct word of the batch.
+        tokens: (B, T) int64 rows of `characters`.
+        lengths: (B,) int64 tokens with both boundaries, on the CPU.
+        targets: (B, T) int64 vocabulary ids of the same tokens.
+    """
+
+    characters: Tensor
+    tokens: Tensor
+    lengths: Tensor
+    targets: Tensor
+
+    @classmethod
+    def of(cls, corpus: Corpus, indices: np.ndarray, device: torch.device | str = "cpu") -> Batch:
+        """The titles of `corpus` at `indices`, (B,) int."""
+        ids, lengths = corpus.token_batch(indices)
+        distinct, tokens = np.unique(ids, return_inverse=True)
+        return cls(
+            torch.from_numpy(corpus.characters[distinct].astype(np.int64)).to(device),
+            torch.from_numpy(tokens.reshape(ids.shape)).to(device),
+            torch.from_numpy(lengths),
+            torch.from_numpy(corpus.lexicon_to_vocabulary[ids]).to(device),
+        )
+
+
+def length_buckets(
+    lengths: np.ndarray, batch_size: int, generator: np.random.Generator | None = None
+) -> list[np.ndarray]:
+    """Group titles of similar length into batches, so that little padding is computed.
+
+    Args:
+        lengths: (N,) int, each title's tokens.
+        batch_size: Titles in a batch; the last of a pool may have fewer.
+        generator: Shuffles the titles and then the batches; None keeps a fixed order, by length over all titles.
+
+    Returns:
+        Arrays of title numbers; every title is in exactly one.
+    """
+    if generator is None:
+        return _cut(np.argsort(lengths, kind="stable"), batch_size)
+    order = generator.permutation(len(lengths))
+    batches = []
+    for pool in _cut(order, batch_size * _POOL_BATCHES):
+        batches += _cut(pool[np.argsort(lengths[pool], kind="stable")], batch_size)
+    return [batches[i] for i in generator.permutation(len(batches))]
+
+
+def _cut(items: np.ndarray, size: int) -> list[np.ndarray]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,106 @@
+"""Counting models on the same words: what a biLM must beat before it can be said to have learned anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.vocabulary import BOS, EOS
+from elmo_helpers.training.evaluation import Evaluation, out_of_vocabulary_rate
+
+_FLOOR = 0.5  # added to every word's count, so that a word never seen in its direction is not impossible
+
+
+class UnigramModel:
+    """p(w) = (c(w) + ½) / (N + ½ V): each word by its frequency, whatever stands beside it."""
+
+    def __init__(self, train: Corpus) -> None:
+        """Count the words of `train`, and its titles' ends."""
+        self._p = [_unigram(train, reverse) for reverse in (False, True)]
+
+    def evaluate(self, corpus: Corpus) -> Evaluation:
+        """Perplexity of both directions: the same words, and one title's end each."""
+        nats = [
+            -np.log(p[_pairs(corpus, reverse)[1]]).mean() for reverse, p in zip((False, True), self._p, strict=True)
+        ]
+        return _evaluation(corpus, nats)
+
+
+class InterpolatedBigramModel:
+    """p(w | v) = λ_b · c(v, w) / c(v) + (1 - λ_b) · p(w), with b the size class of c(v) (Jelinek & Mercer 1980).
+
+    The λ of each class, powers of two of c(v), is set on held-out text by expectation maximisation: a context that
+    has been seen often is trusted more. The backward model is the same on reversed titles.
+    """
+
+    def __init__(self, train: Corpus, held_out: Corpus, iterations: int = 50) -> None:
+        """Count the pairs of `train`, and set the λ on `held_out`.
+
+        Raises:
+            ElmoHelpersError: One of them has no title.
+        """
+        if not len(train) or not len(held_out):
+            raise ElmoHelpersError("A bigram model needs titles to count and held-out titles to set its weights on.")
+        self._directions = [_Bigram(train, held_out, reverse, iterations) for reverse in (False, True)]
+
+    def evaluate(self, corpus: Corpus) -> Evaluation:
+        """Perplexity of both directions."""
+        return _evaluation(corpus, [direction.nats(corpus) for direction in self._directions])
+
+
+class _Bigram:
+    def __init__(self, train: Corpus, held_out: Corpus, reverse: bool, iterations: int) -> None:
+        self.reverse, self.n_words = reverse, len(train.vocabulary)
+        self.unigram = _unigram(train, reverse)
+        contexts, words = _pairs(train, reverse)
+        self.context_counts = np.bincount(contexts, minlength=self.n_words)
+        self.keys, self.counts = np.unique(contexts * self.n_words + words, return_counts=True)
+        self.weights = np.full(65, 0.5)
+        pair, word, size = self._parts(held_out)
+        for _ in range(iterations):
+            weight = self.weights[size]
+            share = weight * pair / (weight * pair + (1 - weight) * word)  # how far the bigram explains each word
+            seen = np.bincount(size, minlength=65)
+            self.weights = np.where(
+                seen > 0, np.bincount(size, share, minlength=65) / np.maximum(seen, 1), self.weights
+            )
+
+    def _parts(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each prediction: c(v, w) / c(v), p(w), and the size class of v."""
+        contexts, words = _pairs(corpus, self.reverse)
+        keys = contexts * self.n_words + words
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        pair_counts = np.where(self.keys[place] == keys, self.counts[place], 0)
+        context_counts = self.context_counts[contexts]
+        size = np.ceil(np.log2(context_counts + 1)).astype(int)
+        return pair_counts / np.maximum(context_counts, 1), self.unigram[words], size
+
+    def nats(self, corpus: Corpus) -> float:
+        pair, word, size = self._parts(corpus)
+        # A context never seen in training has no bigram, whatever its class's weight.
+        weight = np.where(size > 0, self.weights[size], 0)
+        return float(-np.log(weight * pair + (1 - weight) * word).mean())
+
+
+def _pairs(corpus: Corpus, reverse: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Vocabulary ids of every token that is predicted from, and of the one that follows it in reading order."""
+    first, last = (EOS, BOS) if reverse else (BOS, EOS)
+    contexts, words = [], []
+    for i in range(len(corpus)):
+        ids = corpus.lexicon_to_vocabulary[corpus.tokens(i)]
+        ids = ids[::-1] if reverse else ids
+        contexts += [[first], ids]
+        words += [ids, [last]]
+    return np.concatenate(contexts).astype(np.int64), np.concatenate(words).astype(np.int64)
+
+
+def _unigram(train: Corpus, reverse: bool) -> np.ndarray:
+    counts = np.bincount(_pairs(train, reverse)[1], minlength=len(train.vocabulary)) + _FLOOR
+    counts[0] = 0  # padding is never predicted
+    return counts / counts.sum()
+
+
+def _evaluation(corpus: Corpus, nats: list[float]) -> Evaluation:
+    forward, backward = (float(np.exp(x)) for x in nats)
+    return Evaluation(forward, backward, corpus.n_tokens + len(corpus), out_of_vocabulary_rate(corpus))

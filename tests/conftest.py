@@ -1,0 +1,59 @@
+"""Small corpora and models that many tests use."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from elmo_helpers import BiLM, BiLMConfig, CharacterVocabulary, Corpus, TextConfig, WordVocabulary
+
+# Tiny models are computed faster by one thread than by several that wait for each other.
+torch.set_num_threads(1)
+
+TOY_TITLES = [
+    "the cat sat on the mat",
+    "the dog sat on the cat",
+    "a bird sang in the old tree",
+    "the old man fed the bird",
+    "rain fell on the old mat",
+    "a dog saw a bird and ran",
+    "the man and the dog ran home",
+    "snow fell and the cat ran home",
+    "the bird saw snow on the tree",
+    "a man sang in the rain",
+    "home",
+    "the old dog",
+]
+
+
+def corpus_of(
+    titles: list[str], *, valid: float = 0.0, test: float = 0.0, scheme: str = "tutorial", **settings
+) -> Corpus:
+    """A corpus of these titles, split at spaces, each with a date of its own."""
+    frame = pd.DataFrame({"title": titles, "date": pd.date_range("2001-01-01", periods=len(titles))})
+    tokens = [title.split() for title in titles]
+    characters = CharacterVocabulary(scheme, 12)
+    return Corpus.build(
+        frame, tokens, characters, TextConfig(tokenizer="whitespace"), valid=valid, test=test, **settings
+    )
+
+
+@pytest.fixture
+def toy_corpus() -> Corpus:
+    return corpus_of(TOY_TITLES)
+
+
+@pytest.fixture
+def toy_model(toy_corpus: Corpus) -> BiLM:
+    torch.manual_seed(0)
+    return BiLM(BiLMConfig.preset("tiny"), toy_corpus.vocabulary, toy_corpus.text).eval()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def vocabulary_of(n_words: int) -> WordVocabulary:
+    """A vocabulary of `n_words` ids, specials included."""
+    return WordVocabulary([f"w{i}" for i in range(n_words - 4)], None)

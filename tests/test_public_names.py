@@ -1,0 +1,60 @@
+"""The public names: each can be imported, and text alone does not load PyTorch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import elmo_helpers
+
+# Named by the project's design; others rely on them.
+PROMISED = {
+    "BiLM",
+    "BiLMConfig",
+    "CharCNNConfig",
+    "CharacterCNN",
+    "CharacterVocabulary",
+    "Corpus",
+    "Encoder",
+    "ScalarMix",
+    "Tokenizer",
+    "TrainingConfig",
+    "WordVocabulary",
+    "default_titles",
+    "evaluate",
+    "read_titles",
+    "train",
+}
+
+
+@pytest.mark.parametrize("name", sorted(PROMISED.union(elmo_helpers.__all__)))
+def test_name_can_be_imported(name):
+    assert getattr(elmo_helpers, name).__doc__
+
+
+def test_names_for_type_checkers_are_the_names():
+    tree = ast.parse(Path(elmo_helpers.__file__).read_text(encoding="utf-8"))
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    declared = {alias.name: node.module for node in block.body for alias in node.names}
+    assert declared == {name: f"elmo_helpers.{home}" for name, home in elmo_helpers._HOME.items()}
+    assert set(elmo_helpers.__all__) <= set(dir(elmo_helpers))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"elmo_helpers.*Transformer"):
+        _ = elmo_helpers.Transformer
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("from elmo_helpers import Tokenizer, Corpus, prepare_corpus", "torch"),
+        ("from elmo_helpers import BiLM, train, Encoder", "matplotlib"),
+        ("from elmo_helpers import BiLM, train, Encoder", "ipywidgets"),
+    ],
+)
+def test_what_is_not_loaded(code, absent):
+    check = f"{code}\nimport sys\nsys.exit({absent!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

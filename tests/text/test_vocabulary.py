@@ -1,0 +1,163 @@
+import json
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, WordVocabulary
+
+COUNTS = {"cat": 2, "the": 5, "sat": 2, "mat": 1, "<S>": 3, "</S>": 3}
+
+
+def test_specials_come_first_then_words_by_falling_count_and_code_point():
+    vocabulary = WordVocabulary.from_counts(COUNTS)
+    assert vocabulary.words == ["<pad>", "<S>", "</S>", "<UNK>", "the", "cat", "sat", "mat"]
+    assert vocabulary.counts.tolist() == [0, 3, 3, 0, 5, 2, 2, 1]
+    assert vocabulary.counts.dtype == np.int64
+    assert (PAD, BOS, EOS, UNK) == tuple(map(vocabulary.id, SPECIALS)) == (0, 1, 2, 3)
+
+
+def test_ties_are_in_code_point_order_not_in_alphabetical_order():
+    words = ["b", "B", "ä", "a", "😀", "Z", "\uffff"]
+    assert WordVocabulary.from_counts(dict.fromkeys(words, 1)).words[4:] == ["B", "Z", "a", "b", "ä", "\uffff", "😀"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "kept", "left_out"),
+    [
+        ({}, ["the", "cat", "sat", "mat"], 0),
+        ({"min_count": 2}, ["the", "cat", "sat"], 1),
+        ({"min_count": 6}, [], 10),
+        ({"max_size": 2}, ["the", "cat"], 3),
+        ({"max_size": 0}, [], 10),
+        ({"min_count": 2, "max_size": 1}, ["the"], 5),
+    ],
+)
+def test_bounds_and_coverage_by_hand(bounds, kept, left_out):
+    vocabulary = WordVocabulary.from_counts(COUNTS, **bounds)
+    assert vocabulary.words[4:] == kept
+    assert vocabulary.counts[UNK] == left_out
+    assert vocabulary.coverage == (10 - left_out) / 10  # boundaries are no running words
+
+
+def test_coverage_without_counts_is_not_a_number():
+    assert math.isnan(WordVocabulary(["a"]).coverage)
+    assert math.isnan(WordVocabulary.from_counts({}).coverage)
+
+
+def test_unknown_words_and_tokens_that_read_like_specials():
+    vocabulary = WordVocabulary.from_counts(COUNTS | {"<UNK>": 4, "<pad>": 2})
+    assert vocabulary.words[4:] == ["the", "cat", "sat", "mat"]
+    assert vocabulary.counts[:4].tolist() == [0, 3, 3, 6]  # nothing counts as padding
+    ids = vocabulary.ids(["the", "dog", "<UNK>", "<S>", "</S>", "<pad>", ""])
+    assert ids.tolist() == [4, 3, 3, 1, 2, 0, 3]
+    assert ids.dtype == np.int64
+    assert vocabulary.ids([]).shape == (0,)
+
+
+def test_container():
+    vocabulary = WordVocabulary(["a", "b"])
+    assert len(vocabulary) == 6
+    assert list(vocabulary) == vocabulary.words
+    assert vocabulary[np.int64(4)] == "a"
+    assert "b" in vocabulary
+    assert "<UNK>" in vocabulary
+    assert "c" not in vocabulary
+    with pytest.raises(IndexError):
+        vocabulary[6]
+    assert vocabulary != WordVocabulary(["a", "b"], [1, 0])
+    assert vocabulary != ["a", "b"]
+    assert "6 words" in repr(vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["a", "b", "a"],), "'a' of the vocabulary is there already"),
+        ((["<S>"],), "'<S>' of the vocabulary is there already"),
+        (([3],), "is 3: expected text"),
+        ((["a"], [-1]), "'a' has the count -1"),
+        ((["a"], [0.5]), "'a' has the count .* whole number"),
+        ((["a"], ["1"]), "'a' has the count .* whole number"),
+        ((["a"], [10**30]), "'a' has the count .* whole number"),
+        ((["a"], [[1]]), "'a' has the count .* whole number"),
+        ((["a"], [1, 2]), "5 words .* 6 counts"),
+    ],
+)
+def test_bad_words_and_counts_are_refused(arguments, message):
+    with pytest.raises(ElmoHelpersError, match=message):
+        WordVocabulary(*arguments)
+
+
+@pytest.mark.parametrize("bad", [{"min_count": 0}, {"max_size": -1}])
+def test_bad_bounds_are_refused(bad):
+    with pytest.raises(ElmoHelpersError, match=next(iter(bad))):
+        WordVocabulary.from_counts(COUNTS, **bad)
+
+
+def test_negative_count_is_refused_even_below_the_minimum():
+    with pytest.raises(ElmoHelpersError, match="'b' has the count -2"):
+        WordVocabulary.from_counts({"a": 1, "b": -2}, min_count=5)
+
+
+def test_file_is_json_that_a_person_can_read(tmp_path):
+    vocabulary = WordVocabulary.from_counts({"naïve": 2, "😀": 1})
+    vocabulary.save(tmp_path / "new" / "vocabulary.json")
+    text = (tmp_path / "new" / "vocabulary.json").read_text(encoding="utf-8")
+    assert '"naïve"' in text
+    assert '"😀"' in text
+    assert WordVocabulary.load(tmp_path / "new" / "vocabulary.json") == vocabulary
+
+
+GOOD = {"words": [*SPECIALS, "a"], "counts": [0, 0, 0, 0, 1]}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [],
+        {},
+        {"words": "a", "counts": []},
+        GOOD | {"words": ["a", *SPECIALS]},
+        GOOD | {"words": [*SPECIALS, "a", "b"]},
+        GOOD | {"words": [*SPECIALS, None]},
+        GOOD | {"words": [*SPECIALS, ["a"]]},
+        GOOD | {"counts": None},
+        GOOD | {"counts": [0, 0, 0, 0, -1]},
+        GOOD | {"counts": [0, 0, 0, 0, 1.5]},
+        GOOD | {"counts": [0, 0, 0, 0, [1]]},
+        {"words": [*SPECIALS, "a", "a"], "counts": [0] * 6},
+    ],
+)
+def test_a_foreign_file_is_refused_by_name(tmp_path, data):
+    path = tmp_path / "vocabulary.json"
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(ElmoHelpersError, match=r"vocabulary\.json"):
+        WordVocabulary.load(path)
+
+
+def test_a_missing_or_cut_off_file_is_refused_by_name(tmp_path):
+    path = tmp_path / "vocabulary.json"
+    with pytest.raises(ElmoHelpersError, match=r"vocabulary\.json is missing"):
+        WordVocabulary.load(path)
+    WordVocabulary(["a"]).save(path)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ElmoHelpersError, match=r"vocabulary\.json is not UTF-8 JSON"):
+        WordVocabulary.load(path)
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=3)), st.integers(1, 3), st.none() | st.integers(0, 5))
+def test_every_running_word_is_counted_once(tokens, min_count, max_size):
+    counts = Counter(tokens)
+    vocabulary = WordVocabulary.from_counts(counts, min_count, max_size)
+    assert vocabulary.counts.sum() == len(tokens)
+    assert np.bincount(vocabulary.ids(tokens), minlength=len(vocabulary)).tolist() == vocabulary.counts.tolist()
+    assert (np.diff(vocabulary.counts[4:]) <= 0).all()
+    assert vocabulary.counts[4:].min(initial=min_count) >= min_count
+    assert [vocabulary.id(word) for word in vocabulary] == list(range(len(vocabulary)))
+    assert WordVocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary

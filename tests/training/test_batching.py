@@ -1,0 +1,49 @@
+"""Batches: every title once, little padding, and the characters and targets of its own words."""
+
+import numpy as np
+import pytest
+
+from elmo_helpers.training.batching import Batch, length_buckets
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize(("n", "size"), [(0, 4), (1, 4), (1000, 7), (64, 64)])
+def test_every_title_is_in_exactly_one_batch(rng, n, size, seed):
+    lengths = rng.integers(1, 40, n)
+    batches = length_buckets(lengths, size, None if seed is None else np.random.default_rng(seed))
+    assert all(0 < len(b) <= size for b in batches)
+    assert sorted(np.concatenate([np.empty(0, int), *batches])) == list(range(n))
+
+
+def test_batches_hold_similar_lengths(rng):
+    lengths = rng.integers(1, 40, 5000)
+    padding = [
+        sum((lengths[b].max() - lengths[b]).sum() for b in batches)
+        for batches in (length_buckets(lengths, 32, rng), np.array_split(rng.permutation(5000), 156))
+    ]
+    assert padding[0] < 0.1 * padding[1]
+
+
+def test_same_generator_same_batches_and_epochs_differ(rng):
+    lengths = rng.integers(1, 40, 500)
+    one, same = np.random.default_rng(5), np.random.default_rng(5)
+    first, again = length_buckets(lengths, 16, one), length_buckets(lengths, 16, same)
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+    second = length_buckets(lengths, 16, one)
+    assert not all(len(a) == len(b) and (a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_batch_spells_and_targets_its_own_words(toy_corpus):
+    indices = np.array([5, 10, 0])
+    batch = Batch.of(toy_corpus, indices)
+    characters, vocabulary = toy_corpus.character_vocabulary, toy_corpus.vocabulary
+    assert len(batch.characters) == len(np.unique(batch.characters.numpy(), axis=0)), "each distinct word once"
+    for row, i in enumerate(indices):
+        words = toy_corpus.words(i)
+        n = len(words) + 2
+        assert batch.lengths[row] == n
+        spelled = batch.characters[batch.tokens[row, :n]].numpy()
+        np.testing.assert_array_equal(spelled[1:-1], characters.encode(words))
+        np.testing.assert_array_equal(spelled[[0, -1]], characters.boundary_rows[1:])
+        assert batch.targets[row, :n].tolist() == vocabulary.ids(["<S>", *words, "</S>"]).tolist()
+        assert (batch.targets[row, n:] == 0).all()
