@@ -32,8 +32,8 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 def whole_directory(path: str | os.PathLike, *, marker: str) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; it takes `path`'s place only if the block succeeds.
 
-    A directory that is there already is replaced only if it is empty or holds the file `marker`,
-    by which this library knows a directory of its own.
+    A directory that is there already is replaced only if it is empty or holds the file `marker`, by which this
+    library knows a directory of its own; whatever else a person has put there is kept.
 
     Raises:
         ElmoHelpersError: `path` is a file, or a directory that this library did not write.
@@ -49,7 +49,10 @@ def whole_directory(path: str | os.PathLike, *, marker: str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield temporary
+        # Temporary directories, and the files of some writers, are private to their owner; finished ones are not.
         temporary.chmod(0o777 & ~_umask())
+        for file in temporary.iterdir():
+            file.chmod(0o666 & ~_umask())
         old = temporary.with_name(temporary.name + "-old")
         if path.exists():
             path.rename(old)
@@ -59,7 +62,11 @@ def whole_directory(path: str | os.PathLike, *, marker: str) -> Iterator[Path]:
             if old.exists():
                 old.rename(path)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        if old.exists():
+            for other in old.iterdir():
+                if not (path / other.name).exists():
+                    other.rename(path / other.name)
+            shutil.rmtree(old)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

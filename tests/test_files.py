@@ -42,9 +42,20 @@ def test_directory_is_replaced_whole(tmp_path):
     for text in ("one", "two"):
         with whole_directory(tmp_path / "d", marker="m.json") as path:
             write_json(path / "m.json", text)
-            (path / text).touch()
-    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["m.json", "two"]
+        (tmp_path / "d" / f"notes on {text}").touch()
+    assert read_json(tmp_path / "d" / "m.json") == "two"
+    assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["m.json", "notes on one", "notes on two"]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_finished_files_have_the_usual_permissions(tmp_path):
+    (tmp_path / "usual").touch()
+    with whole_file(tmp_path / "a.txt") as path:
+        path.write_text("a")
+    with whole_directory(tmp_path / "d", marker="m.json") as path:
+        (path / "m.json").touch(mode=0o600)
+    for written in (tmp_path / "a.txt", tmp_path / "d" / "m.json"):
+        assert written.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_interrupted_directory_leaves_the_old_one(tmp_path):

@@ -15,6 +15,7 @@ from elmo_helpers.model.bilm import BiLM, BiLMOutput
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.titles import normalize_title
 from elmo_helpers.text.tokenization import Tokenizer
+from elmo_helpers.training.batching import Batch
 
 POOLINGS = ("states", "mean", "max")
 
@@ -148,26 +149,14 @@ class Encoder:
                 group = np.flatnonzero(lengths == n)
                 for start in range(0, len(group), self.batch_size):
                     rows = group[start : start + self.batch_size]
-                    yield rows, self._forward([tokens[row] for row in rows], int(n), return_states)
+                    yield rows, self._forward([tokens[row] for row in rows], return_states)
                     bar.update(len(rows))
 
     @torch.no_grad()
-    def _forward(self, tokens: list[list[str]], n: int, return_states: bool) -> BiLMOutput:
-        characters = self.model.character_vocabulary
-        boundaries = characters.boundary_rows[1:]  # (2, C): begin and end of sentence
-        distinct = {word: i for i, word in enumerate(dict.fromkeys(w for title in tokens for w in title), start=2)}
-        rows = np.concatenate([boundaries, characters.encode(list(distinct), errors="skip")])
-        ids = np.ones((len(tokens), n + 2), dtype=np.int64)
-        ids[:, 0] = 0
-        if n:
-            ids[:, 1:-1] = [[distinct[word] for word in title] for title in tokens]
-        device = self.model.device
-        return self.model(
-            torch.from_numpy(rows.astype(np.int64)).to(device),
-            torch.from_numpy(ids).to(device),
-            torch.full((len(tokens),), n + 2),
-            return_states=return_states,
-        )
+    def _forward(self, titles: list[list[str]], return_states: bool) -> BiLMOutput:
+        model = self.model
+        batch = Batch.of_words(titles, model.character_vocabulary, model.vocabulary, errors="skip", device=model.device)
+        return model(batch.characters, batch.tokens, batch.lengths, return_states=return_states)
 
 
 def _is_tokens(title: object) -> bool:

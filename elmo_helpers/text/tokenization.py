@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain, islice
 
@@ -99,8 +97,7 @@ def _in_processes(name: str, titles: Iterator[str], processes: int) -> Iterator[
 
 def _tokenize(name: str, titles: list[str]) -> str:
     """In another process: a title a line, tokens apart by spaces, which is a third of a list's cost to send."""
-    with _without_torch(name):
-        split = _splitter(name)
+    split = _splitter(name)
     return "\n".join(" ".join(split(title)) for title in titles)
 
 
@@ -128,19 +125,3 @@ def _splitter(name: str) -> Callable[[str], list[str]]:
         tokenizer = pipeline.tokenizer
     # A token never holds white space in spaCy's own tokenizers; split() makes sure for any other.
     return lambda title: [part for token in tokenizer(title) for part in token.text.split()]
-
-
-@contextmanager
-def _without_torch(name: str) -> Iterator[None]:
-    """Keep the import of spaCy from importing torch, which a rule-based tokenizer does not use.
-
-    It would cost each process a second and 180 MB.
-    """
-    hide = name == "en" and "torch" not in sys.modules
-    if hide:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # an import of it now raises ImportError
-    try:
-        yield
-    finally:
-        if hide:
-            del sys.modules["torch"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.vocabulary import BOS, EOS, PAD, WordVocabulary
 
 # Titles are sorted by length within a pool of this many batches: long enough that a batch holds nearly equal lengths,
 # short enough that the batches of every epoch are new ones.
@@ -20,7 +23,7 @@ class Batch:
     """Titles as a model reads them; see `BiLM.forward`.
 
     Attributes:
-        characters: (U, C) int64, a row for each distinct word of the batch.
+        characters: (U, C) int64, a row for each distinct word of the batch, padding and boundaries among them.
         tokens: (B, T) int64 rows of `characters`.
         lengths: (B,) int64 tokens with both boundaries, on the CPU.
         targets: (B, T) int64 vocabulary ids of the same tokens.
@@ -41,6 +44,35 @@ class Batch:
             torch.from_numpy(tokens.reshape(ids.shape)).to(device),
             torch.from_numpy(lengths),
             torch.from_numpy(corpus.lexicon_to_vocabulary[ids]).to(device),
+        )
+
+    @classmethod
+    def of_words(
+        cls,
+        titles: Sequence[Sequence[str]],
+        characters: CharacterVocabulary,
+        vocabulary: WordVocabulary,
+        *,
+        errors: str = "strict",
+        device: torch.device | str = "cpu",
+    ) -> Batch:
+        """Titles that are of no corpus, each a list of words, as a model with these vocabularies reads them.
+
+        Raises:
+            ElmoHelpersError: A word holds a character outside the table; `errors="skip"` leaves such characters out.
+        """
+        row_of = {word: row for row, word in enumerate(dict.fromkeys(w for words in titles for w in words), start=3)}
+        rows = np.concatenate([characters.boundary_rows, characters.encode(list(row_of), errors)])
+        ids = np.concatenate([[PAD, BOS, EOS], vocabulary.ids(list(row_of))])
+        lengths = torch.tensor([len(words) + 2 for words in titles], dtype=torch.int64)
+        tokens = torch.full((len(titles), max(lengths.tolist(), default=0)), PAD)
+        for i, words in enumerate(titles):
+            tokens[i, : len(words) + 2] = torch.tensor([BOS, *(row_of[word] for word in words), EOS])
+        return cls(
+            torch.from_numpy(rows.astype(np.int64)).to(device),
+            tokens.to(device),
+            lengths,
+            torch.from_numpy(ids)[tokens].to(device),
         )
 
 

@@ -156,19 +156,6 @@ def test_one_string_is_not_a_list_of_titles():
     assert repr(Tokenizer("whitespace", 2)) == "Tokenizer(name='whitespace', processes=2)"
 
 
-def test_hiding_torch_lasts_for_the_import_alone(monkeypatch):
-    monkeypatch.delitem(sys.modules, "torch", raising=False)
-    with tokenization._without_torch("en"), pytest.raises(ImportError):
-        import torch  # noqa: F401
-    assert "torch" not in sys.modules
-    with tokenization._without_torch("another"):
-        assert "torch" not in sys.modules
-    loaded = object()
-    monkeypatch.setitem(sys.modules, "torch", loaded)
-    with tokenization._without_torch("en"):
-        assert sys.modules["torch"] is loaded
-
-
 def test_a_script_without_a_main_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

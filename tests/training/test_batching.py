@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
+from elmo_helpers import ElmoHelpersError
+from elmo_helpers.text.vocabulary import BOS, EOS, PAD, UNK
 from elmo_helpers.training.batching import Batch, length_buckets
 
 
@@ -47,3 +50,23 @@ def test_batch_spells_and_targets_its_own_words(toy_corpus):
         np.testing.assert_array_equal(spelled[[0, -1]], characters.boundary_rows[1:])
         assert batch.targets[row, :n].tolist() == vocabulary.ids(["<S>", *words, "</S>"]).tolist()
         assert (batch.targets[row, n:] == 0).all()
+
+
+def test_words_of_no_corpus_are_read_as_those_of_a_corpus(toy_corpus):
+    indices = np.array([5, 10, 0])
+    expected = Batch.of(toy_corpus, indices)
+    titles = [toy_corpus.words(i) for i in indices]
+    batch = Batch.of_words(titles, toy_corpus.character_vocabulary, toy_corpus.vocabulary)
+    assert torch.equal(batch.lengths, expected.lengths)
+    assert torch.equal(batch.targets, expected.targets)
+    assert torch.equal(batch.characters[batch.tokens], expected.characters[expected.tokens])
+
+
+def test_words_that_cannot_be_spelled_or_predicted(toy_corpus):
+    characters, vocabulary = toy_corpus.character_vocabulary, toy_corpus.vocabulary
+    with pytest.raises(ElmoHelpersError, match="é"):
+        Batch.of_words([["café"]], characters, vocabulary)
+    batch = Batch.of_words([["café"], []], characters, vocabulary, errors="skip")
+    np.testing.assert_array_equal(batch.characters[batch.tokens[0, 1]], characters.encode(["caf"])[0])
+    assert batch.targets.tolist() == [[BOS, UNK, EOS], [BOS, EOS, PAD]]
+    assert Batch.of_words([], characters, vocabulary).tokens.shape == (0, 0)

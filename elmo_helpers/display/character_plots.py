@@ -1,0 +1,316 @@
+"""Figures of notebook 02: characters, filters, and the vectors of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+
+from elmo_helpers.display.style import BLACK, BLUE, COLOURS, DIVERGING, ORANGE, VERMILION, styled
+from elmo_helpers.text.characters import CharacterVocabulary
+
+_QUIET = "#5F5F5F"
+_PALE = "#D9D9D9"
+# Light enough for black letters on top; a title with more words than these begins with the first again.
+_WORD_COLOURS = ("#56B4E9", "#E69F00", "#4DC6A2", "#F0E442", "#DBA0C0", "#F0895A", "#BFBFBF", "#7FA8D9")
+_MARKERS = "osD^vPX*"
+
+
+def character_labels(row: Sequence[int] | np.ndarray, characters: CharacterVocabulary) -> list[str]:
+    """What each id of a row (C,) stands for, short enough for a figure; "·" is padding, "␣" a space.
+
+    In `utf8` the marks of a word's begin and end are "‹" and "›", and a byte beyond ASCII is its hexadecimal number.
+    """
+    if characters.scheme == "utf8":
+        special = {0: "·", 257: "<S>", 258: "</S>", 259: "‹", 260: "›", 261: "·"}
+        return [special.get(i) or (chr(i - 1) if 32 < i - 1 < 127 else f"{i - 1:02x}") for i in map(int, row)]
+    special = {0: "·", 1: "␣", 70: "<S>", 71: "</S>"}
+    return [special.get(i) or characters.decode([i]) for i in map(int, row)]
+
+
+def plot_character_vectors(
+    vectors: np.ndarray, labels: Sequence[str], *, title: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """One column a character of a word, one row a component, values as colours; white is zero.
+
+    Args:
+        vectors: (E, n) float.
+        labels: n characters.
+        title: What is to be seen; None: a general line.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 5.0, 4.0) as ax:
+        limit = float(np.abs(vectors).max(initial=0)) or 1.0
+        signed = bool((vectors < 0).any())
+        colours = {"cmap": DIVERGING, "vmin": -limit} if signed else {"cmap": "Purples", "vmin": 0}
+        picture = ax.imshow(vectors, aspect="auto", vmax=limit, interpolation="nearest", **colours)
+        ax.figure.colorbar(picture, ax=ax, label="value")
+        _label_characters(ax, labels)
+        ax.set(ylabel="component (E)", title=title or f"Each character is a column of {len(vectors)} numbers")
+        ax.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    return ax
+
+
+def plot_filter_slide(contributions: np.ndarray, labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """One filter over one word: a row a place of its window, and in it what each character adds to the response.
+
+    Args:
+        contributions: (positions, width) float; row p belongs to the characters p .. p + width - 1.
+        labels: The word's characters, positions + width - 1 of them.
+        ax: Where to draw; a new figure if None.
+    """
+    positions, width = contributions.shape
+    with styled(ax, 5.0, 4.0) as ax:
+        band = np.full((positions, len(labels)), np.nan)
+        for p in range(positions):
+            band[p, p : p + width] = contributions[p]
+        limit = float(np.nanmax(np.abs(band))) or 1.0
+        picture = ax.imshow(band, aspect="auto", cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+        ax.figure.colorbar(picture, ax=ax, label="what the character adds")
+        _label_characters(ax, labels)
+        best = int(contributions.sum(1).argmax())
+        ax.add_patch(Rectangle((best - 0.5, best - 0.5), width, 1, fill=False, edgecolor=VERMILION, linewidth=2.5))
+        ax.set(ylabel="place of the window", title=f"A filter {_characters(width)} wide slides over the word")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def plot_window_responses(responses: np.ndarray, windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """The response of one filter at each window of a word, the greatest one marked.
+
+    Args:
+        responses: (positions,) float.
+        windows: The characters in each window.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 5.0, 4.0) as ax:
+        best = int(np.argmax(responses))
+        colours = [VERMILION if p == best else BLUE for p in range(len(responses))]
+        bars = ax.barh(np.arange(len(responses)), responses, color=colours)
+        ax.bar_label(bars, [f"{r:.3f}" for r in responses], padding=3, fontsize=8)
+        ax.axvline(0, color=BLACK, linewidth=0.8)
+        ax.margins(x=0.2)
+        ax.set_yticks(np.arange(len(responses)), windows, family="monospace")
+        ax.set(ylim=(len(responses) - 0.5, -0.5), xlabel="response", ylabel="characters in the window")
+        ax.set_title(f"The maximum is all that is kept: {responses[best]:.3f}, at {windows[best]!r}")
+    return ax
+
+
+def plot_response_heat(responses: np.ndarray, windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
+    """The responses of many filters of one width over a word; a dot marks where each is greatest.
+
+    Args:
+        responses: (filters, positions) float.
+        windows: The characters in each window.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.0, 5.0) as ax:
+        limit = float(np.abs(responses).max(initial=0)) or 1.0
+        picture = ax.imshow(responses, aspect="auto", cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
+        ax.figure.colorbar(picture, ax=ax, label="response")
+        ax.scatter(
+            responses.argmax(1), np.arange(len(responses)), s=16, color="white", edgecolors=BLACK, linewidths=0.9
+        )
+        ax.set_xticks(np.arange(len(windows)), windows, family="monospace", rotation=45 if len(windows) > 6 else 0)
+        ax.set(xlabel="characters in the window", ylabel="filter")
+        ax.set_title("What each filter answers at each window; dot: its maximum")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
+
+
+def plot_winning_windows(
+    starts: Sequence[int], widths: Sequence[int], labels: Sequence[str], *, ax: Axes | None = None
+) -> Axes:
+    """Which characters of a word win the maximum of each filter.
+
+    Args:
+        starts: (filters,) the first character of each filter's greatest window.
+        widths: (filters,) characters in each filter's window.
+        labels: The word's characters.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.0, 0.9 + 0.32 * len(starts)) as ax:
+        for row, (start, width) in enumerate(zip(starts, widths, strict=True)):
+            for place in range(len(labels)):
+                inside = start <= place < start + width
+                ax.text(
+                    place, row, labels[place], ha="center", va="center", family="monospace",
+                    color="white" if inside else _QUIET, weight="bold" if inside else "normal",
+                )  # fmt: skip
+            ax.add_patch(Rectangle((start - 0.45, row - 0.4), width - 0.1, 0.8, color=BLUE, linewidth=0))
+        ax.set_yticks(np.arange(len(starts)), [f"width {width}" for width in widths])
+        ax.set(xlim=(-0.6, len(labels) - 0.4), ylim=(len(starts) - 0.4, -0.6))
+        ax.set_xticks(np.arange(len(labels)))
+        ax.set(xlabel="place in the word", ylabel="filter")
+        ax.set_title("Of all windows, each filter keeps the one that excites it most")
+    return ax
+
+
+def plot_gates(gates: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+    """How open the highway's gates are: a histogram for each set of values between 0 and 1.
+
+    Args:
+        gates: Name to values of any shape.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax) as ax:
+        bins = np.linspace(0, 1, 51)
+        for i, (name, values) in enumerate(gates.items()):
+            values = np.ravel(values)
+            style = (
+                {"color": BLUE, "alpha": 0.6} if i == 0 else {"histtype": "step", "color": COLOURS[i], "linewidth": 2}
+            )
+            share = np.full(len(values), 100 / max(1, len(values)))
+            ax.hist(values, bins, weights=share, label=f"{name} (mean {values.mean():.2f})", **style)
+        ax.legend()
+        ax.set(xlim=(0, 1), xlabel="gate: 0 carries the input through, 1 takes the transformed one", ylabel="gates (%)")
+        ax.set_title("How far the gates of the highway are open")
+    return ax
+
+
+def plot_origins(origins: np.ndarray, words: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """From which word of the title each number comes that a network reads as one word.
+
+    Args:
+        origins: (E, C) int, the number of the word that the value at this component and character belongs to.
+        words: The words of the title.
+        title: What is to be seen.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 4.5, 4.0) as ax:
+        colours = np.array([to_rgb(_word_colour(word)) for word in range(len(words))])
+        ax.imshow(colours[origins], aspect="auto", interpolation="nearest")
+        for word in np.unique(origins):  # a name on the longest stretch of rows of its colour
+            rows = np.flatnonzero((origins == word).any(1))
+            ax.text(origins.shape[1] / 2 - 0.5, rows.mean(), words[word], ha="center", va="center", fontsize=9)
+        ax.set(xlabel="character of the word (C)", ylabel="component of the character (E)", title=title)
+    return ax
+
+
+def plot_letters(
+    letters: pd.DataFrame, words: Sequence[str], n_places: int, *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """The letters that are read as each word of a title, on the colour of the word that they belong to.
+
+    Args:
+        letters: A row a letter: letter (text), word (number of its own word), row (number of the word that it is read
+            in) and place (in that word). Several may stand at one place.
+        words: The words of the title.
+        n_places: Places of a word, C.
+        title: What is to be seen.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 10.0, 0.9 + 0.34 * len(words)) as ax:
+        for y in range(len(words)):
+            ax.add_patch(Rectangle((-0.5, y - 0.5), n_places, 1, facecolor="none", edgecolor=_PALE))
+        for (y, x), here in letters.groupby(["row", "place"]):
+            share = 1 / len(here)
+            for part, (letter, word) in enumerate(zip(here["letter"], here["word"], strict=True)):
+                left = x - 0.5 + part * share
+                ax.add_patch(Rectangle((left, y - 0.5), share, 1, facecolor=_word_colour(word), edgecolor="white"))
+                size = 11 if share > 0.7 else 8 if share > 0.4 else 6
+                ax.text(left + share / 2, y, letter, ha="center", va="center", family="monospace", fontsize=size)
+        ax.set_yticks(np.arange(len(words)), words)
+        for word, tick in enumerate(ax.get_yticklabels()):
+            tick.set_bbox({"facecolor": _word_colour(word), "edgecolor": "none", "pad": 1.5})
+        ax.set(xlim=(-0.6, n_places - 0.4), ylim=(len(words) - 0.4, -0.6))
+        ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+        ax.set(xlabel="place in the word (C)", ylabel="read as this word", title=title)
+    return ax
+
+
+def plot_distinct_words(
+    sizes: Sequence[int], tokens: Sequence[float], distinct: Sequence[float], *, ax: Axes | None = None
+) -> Axes:
+    """How many tokens and how many distinct words there are in batches of growing size.
+
+    Args:
+        sizes: Titles in a batch.
+        tokens: Tokens in a batch of each size.
+        distinct: Distinct words in a batch of each size.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax) as ax:
+        ax.loglog(sizes, tokens, marker="o", color=ORANGE, label="tokens")
+        ax.loglog(sizes, distinct, marker="s", color=BLUE, label="distinct words: what the CNN computes")
+        ax.legend()
+        ax.set(xlabel="titles in a batch (B)", ylabel="number in the batch")
+        ax.set_title("The larger the batch, the more words come twice")
+    return ax
+
+
+def plot_ngrams(
+    ngrams: Sequence[str],
+    responses: Sequence[float],
+    before: Sequence[float] | None = None,
+    *,
+    title: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """The character n-grams that excite a filter, strongest on top.
+
+    Args:
+        ngrams: n of them.
+        responses: (n,) the filter's responses.
+        before: (n,) responses to the same n-grams before training, drawn as marks, or None.
+        title: What is to be seen.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 4.0, 3.2) as ax:
+        places = np.arange(len(ngrams))
+        ax.barh(places, responses, color=BLUE, label="after training")
+        if before is not None:
+            ax.scatter(before, places, color=ORANGE, edgecolors=BLACK, marker="D", s=26, zorder=3, label="before")
+        ax.axvline(0, color=BLACK, linewidth=0.8)
+        ax.set_yticks(places, ngrams, family="monospace")
+        ax.set(ylim=(len(ngrams) - 0.4, -0.6), xlabel="response", title=title)
+    return ax
+
+
+def plot_families(
+    points: np.ndarray, families: Sequence[str], names: Sequence[str] = (), *, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Words as points on a plane, each family with a colour and a mark of its own.
+
+    Args:
+        points: (n, 2) float.
+        families: n names of families.
+        names: n words; of each family the one that lies farthest out is written beside its point. Empty: none is.
+        title: What is to be seen.
+        ax: Where to draw; a new figure if None.
+    """
+    outward = np.abs((points - points.mean(0)) / (np.ptp(points, axis=0) + 1e-12)).sum(1)
+    with styled(ax, 5.0, 4.2) as ax:
+        for i, family in enumerate(dict.fromkeys(families)):
+            rows = np.flatnonzero(np.array(families) == family)
+            ax.scatter(
+                *points[rows].T, s=22, color=COLOURS[i % 7], marker=_MARKERS[i % len(_MARKERS)],
+                edgecolors=BLACK, linewidths=0.3, alpha=0.9, label=family,
+            )  # fmt: skip
+            if len(names):
+                far = rows[outward[rows].argmax()]
+                ax.annotate(
+                    names[far], points[far], xytext=(4, 4), textcoords="offset points", fontsize=8,
+                    path_effects=[withStroke(linewidth=2.5, foreground="white")],
+                )  # fmt: skip
+        ax.set(xlabel="first component", ylabel="second component", title=title)
+    return ax
+
+
+def _label_characters(ax: Axes, labels: Sequence[str]) -> None:
+    ax.set_xticks(np.arange(len(labels)), labels, family="monospace")
+    ax.set_xlabel("character")
+
+
+def _word_colour(word: int) -> str:
+    return _WORD_COLOURS[word % len(_WORD_COLOURS)]
+
+
+def _characters(n: int) -> str:
+    return f"{n} character" + ("s" if n > 1 else "")

@@ -1,0 +1,133 @@
+"""Figures of vectors: how the layers are weighed, and maps of titles and of words in their sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from elmo_helpers.display.style import BLACK, BLUE, COLOURS, styled
+from elmo_helpers.errors import ElmoHelpersError
+
+OTHER = "other"  # the name of the group that is drawn in grey, under the others
+_GREY = "#BFBFBF"
+_MARKERS = "os^DvP*X"
+_ORDERED = "viridis"  # of four steps of it, each is told from the next more easily than of cividis
+
+
+def plot_layer_weights(
+    shares: Sequence[float],
+    names: Sequence[str],
+    *,
+    title: str = "How much each layer counts",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the share s_l of each layer as a bar, and the equal share as a line.
+
+    Args:
+        shares: s_l of each layer, of sum 1.
+        names: What to call each layer.
+        title: The figure's title.
+        ax: Where to draw; a new figure if None.
+
+    Raises:
+        ElmoHelpersError: There is not one name a share.
+    """
+    if len(shares) != len(names):
+        raise ElmoHelpersError(f"names: expected {len(shares)}, one a share, and got {len(names)}.")
+    with styled(ax, 4.5, 3.0) as ax:
+        bars = ax.bar(names, shares, color=BLUE, width=0.6)
+        ax.axhline(1 / len(shares), color=BLACK, linestyle="--", linewidth=1, label="equal shares")
+        under = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line must not cross a number
+        ax.bar_label(bars, [f"{share:.2f}" for share in shares], padding=3, bbox=under)
+        ax.set(ylabel="share $s_l$ of the mix", ylim=(0, 1.35 * max(shares)), title=title)
+        ax.legend(loc="upper right")
+    return ax
+
+
+def plot_groups(
+    points: np.ndarray,
+    groups: Sequence[str],
+    order: Sequence[str],
+    *,
+    ordered: bool = False,
+    title: str = "",
+    axis_name: str = "component",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw points on a plane, each group in its colour and marker.
+
+    Args:
+        points: (N, 2) float.
+        groups: The group of each point; the one named "other" is grey.
+        order: The groups in the order of the legend.
+        ordered: The groups follow one another, as periods do: colours run from dark to light, and a large mark stands
+            at the middle (the mean) of each group.
+        title: The figure's title.
+        axis_name: What the axes are called, before their numbers 1 and 2.
+        ax: Where to draw; a new figure if None.
+
+    Raises:
+        ElmoHelpersError: `points` are not (N, 2), or there is not one group a point.
+    """
+    points, groups = np.asarray(points), np.asarray(groups, dtype=object)
+    if points.ndim != 2 or points.shape[1] != 2 or len(groups) != len(points):
+        raise ElmoHelpersError(f"points and groups: expected (N, 2) and N, and got {points.shape} and {len(groups)}.")
+    coloured = [name for name in order if name != OTHER]
+    if ordered:
+        palette = [plt.get_cmap(_ORDERED)(x) for x in np.linspace(0.0, 0.93, max(len(coloured), 1))]
+    else:
+        palette = [COLOURS[i % 6] for i in range(len(coloured))]
+    with styled(ax, 6.5, 4.8) as ax:
+        for name in sorted(order, key=lambda name: name != OTHER):  # grey first, under the rest
+            i = coloured.index(name) if name in coloured else 0
+            style = (
+                {"color": _GREY, "marker": "o"} if name == OTHER else {"color": palette[i], "marker": _MARKERS[i % 8]}
+            )
+            mine = points[groups == name]
+            ax.scatter(*mine.T, s=14, alpha=0.6 if ordered else 0.85, linewidths=0, label=name, **style)
+            if ordered and len(mine):
+                ax.scatter(*mine.mean(0), s=170, edgecolors="white", linewidths=1.5, zorder=3, **style)
+        ax.set(xticks=[], yticks=[], xlabel=f"{axis_name} 1", ylabel=f"{axis_name} 2", title=title)
+        handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+        legend = ax.legend(
+            [handles[name] for name in order], order, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.8
+        )
+        for handle in legend.legend_handles:
+            handle.set_alpha(1)
+    return ax
+
+
+def plot_accuracies(
+    accuracies: Mapping[str, float],
+    chance: float,
+    *,
+    title: str = "What a linear classifier reads from the layers",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the accuracy of each way to use the layers, and that of always naming the commonest class.
+
+    Args:
+        accuracies: Name of a way to its share of right answers.
+        chance: The share of right answers of the commonest class.
+        title: The figure's title.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 5.0, 3.0) as ax:
+        names, values = list(accuracies), np.array(list(accuracies.values()))
+        places = np.arange(len(names))[::-1]
+        ax.hlines(places, 0, values, color=BLUE, linewidth=2)
+        ax.plot(values, places, "o", color=BLUE)
+        ax.axvline(chance, color=BLACK, linestyle="--", linewidth=1, label=f"always the commonest: {chance:.1%}")
+        under = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line must not cross a number
+        for place, value in zip(places, values, strict=True):
+            ax.annotate(
+                f"{value:.1%}", (value, place), xytext=(8, 0), textcoords="offset points", va="center", bbox=under
+            )
+        ax.set_yticks(places, names)
+        ax.set(xlabel="share of titles put in the right class", xlim=(0, 1), ylim=(-0.6, len(names) - 0.4), title=title)
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
+    return ax

@@ -1,0 +1,135 @@
+"""Figures of a training run: the first steps, the loss of every step, the perplexity of every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+
+from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, PURPLE, VERMILION, styled
+
+_REFERENCE_COLOURS = (VERMILION, PURPLE, GREEN)
+_REFERENCE_DASHES = ("--", ":", "-.")
+_WINDOWS = 40  # the smoothed line averages over a run's steps divided by this, and over five at least
+
+
+def plot_first_steps(
+    gaps: Mapping[str, Sequence[float]],
+    *,
+    title: str = "A few steps change little; the start counts for more",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the loss of the first steps of several runs, as nats above or below knowing nothing.
+
+    Args:
+        gaps: Name of a run to loss - log V at each of its steps.
+        title: The figure's title.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.0, 3.2) as ax:
+        for (name, values), marker in zip(gaps.items(), cycle("osD^v"), strict=False):
+            ax.plot(range(1, len(values) + 1), values, marker=marker, label=name)
+        ax.axhline(0, color=BLACK, linewidth=1, linestyle="--", label="knowing nothing: log V")
+        ax.set(
+            xlabel="step of training",
+            ylabel="loss - log V\n(nats per prediction)",
+            title=title,
+        )
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.margins(y=0.12)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
+    return ax
+
+
+def plot_training_loss(steps: pd.DataFrame, references: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
+    """Draw the loss of every step lightly, its running mean strongly, and other models' losses as level lines.
+
+    Args:
+        steps: A row a step, with the columns step and loss (nats per prediction), as `TrainingResult.steps`.
+        references: Name of a model to its nats per prediction.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.0, 3.4) as ax:
+        window = max(5, len(steps) // _WINDOWS)
+        smooth = steps["loss"].rolling(window, center=True, min_periods=1).mean()
+        ax.plot(steps["step"], steps["loss"], color=FORWARD, alpha=0.25, linewidth=0.8, label="each batch")
+        ax.plot(steps["step"], smooth, color=FORWARD, linewidth=2, label=f"mean of {window} batches")
+        _references(ax, references)
+        ax.set(
+            xlabel="step of training (batches)",
+            ylabel="loss (nats per prediction)",
+            title="Training loss, beside two models that only count",
+        )
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+    return ax
+
+
+def plot_learning_rate(steps: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the learning rate of every step: `steps` has the columns step and learning_rate."""
+    with styled(ax, 4.0, 3.4) as ax:
+        ax.plot(steps["step"], steps["learning_rate"], color=GREEN, linewidth=2)
+        ax.set(xlabel="step of training (batches)", ylabel="learning rate", title="The learning rate of each step")
+        ax.set_ylim(bottom=0)
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    return ax
+
+
+def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
+    """Draw the validation perplexity of each epoch in both directions and their mean, beside other models'.
+
+    Args:
+        history: A row an epoch, with the columns epoch, forward, backward and perplexity.
+        references: Name of a model to its perplexity on the same titles.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.0, 3.6) as ax:
+        for column, label, colour, marker, dashes in (
+            ("forward", "biLM forward", FORWARD, "o", "-"),
+            ("backward", "biLM backward", BACKWARD, "s", "-"),
+            ("perplexity", "biLM, mean of both", BLACK, "D", "--"),
+        ):
+            ax.plot(history["epoch"], history[column], color=colour, marker=marker, linestyle=dashes, label=label)
+        _references(ax, references)
+        ax.set(
+            xlabel="epoch (passes over the training titles)",
+            ylabel="perplexity\non validation titles (log scale)",
+            title="How many words each model is torn between; lower is better",
+            xlim=(history["epoch"].min() - 0.4, history["epoch"].max() + 0.4),
+        )
+        ax.set_yscale("log")
+        shown = np.concatenate(
+            [history[["forward", "backward", "perplexity"]].to_numpy().ravel(), [*references.values()]]
+        )
+        ticks = _round_numbers(shown[np.isfinite(shown)])
+        ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
+        ax.minorticks_off()
+        if len(history) <= 12:
+            ax.set_xticks(history["epoch"])
+        else:
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def _references(ax: Axes, values: Mapping[str, float]) -> None:
+    for i, (name, value) in enumerate(values.items()):
+        style = {"color": _REFERENCE_COLOURS[i % 3], "linestyle": _REFERENCE_DASHES[i % 3]}
+        ax.axhline(value, linewidth=1.5, label=name, **style)
+
+
+def _round_numbers(values: np.ndarray) -> list[float]:
+    """Round numbers that enclose `values`, close enough together to read a log scale by: 100, 150, 200, 300, ..."""
+    if not len(values):
+        return []
+    low, high = np.log10(max(values.min(), 1)), np.log10(max(values.max(), 1))
+    steps = (1, 1.5, 2, 3, 5, 7) if high - low < 1.2 else (1, 2, 5) if high - low < 2.5 else (1,)
+    candidates = [step * 10.0**power for power in range(int(low), int(high) + 1) for step in steps]
+    inside = [c for c in candidates if 10 ** (low - 0.1) <= c <= 10 ** (high + 0.1)]
+    return inside or [float(f"{values.min():.2g}")]

@@ -1,0 +1,277 @@
+"""Write each notebook's .ipynb from its .py: executed in a fresh kernel, and free of noise.
+
+    python notebooks/build.py                 # every notebook, in order
+    python notebooks/build.py 02 04           # these two
+
+A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
+stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to
+run (timings, widgets, metadata inside figures) is left out.
+"""
+
+import argparse
+import ast
+import base64
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.output_widget import OutputWidget
+from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
+
+from elmo_helpers.files import whole_file
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TIMEOUT = 1800  # seconds a cell may take; training on the default corpus is the longest
+WIDGET = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
+}
+# Parts of a PNG that hold text or times and no picture; matplotlib writes its version there.
+PNG_NOISE = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"}
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w.:/~])/(?:home|root|Users|tmp|var|usr|opt|mnt|private)/\S+"  # a path that starts at the root
+    rf"|(?<![\w.:/~]){re.escape(str(ROOT))}(?![\w-])"  # this clone, wherever it lies
+    r"|\b[A-Z]:\\\w\S*"  # a drive letter
+)
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+ANSI_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class NotebookError(Exception):
+    """A notebook cannot be written; the message names it and shows the cell."""
+
+
+class _WidgetOutput(OutputWidget):
+    """What is shown inside a widget: left out, but for errors and warnings, which go to the cell and fail it.
+
+    nbclient would also send it back to the kernel, and can then miss the kernel's answer and wait for ever
+    (https://github.com/jupyter/nbclient/issues/312).
+    """
+
+    def output(self, outs: list[NotebookNode], msg: dict, display_id: str | None, cell_index: int) -> None:
+        output = output_from_msg(msg)
+        if output.output_type == "error" or output.get("name") == "stderr":
+            outs.append(output)
+
+    def sync_state(self) -> None:
+        pass
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a percent-format .py as a notebook without outputs, with the ids and metadata that it is written with."""
+    notebook = jupytext.read(path, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"{path.name[:2]}-{number:03d}"
+        cell.metadata = nbformat.from_dict({"tags": cell.metadata.tags} if "tags" in cell.metadata else {})
+    return notebook
+
+
+def run_notebook(path: Path, parameters: dict | None = None, *, timeout: int = TIMEOUT) -> NotebookNode:
+    """Run the notebook at `path` (a .py) in a fresh kernel, in its own directory, and return it with its outputs.
+
+    `parameters` are put in a cell right after the one tagged `parameters`, each as a plain literal, and may
+    only name what is assigned there. `timeout` is in seconds, for each cell.
+
+    Raises:
+        NotebookError: A cell failed, took too long, or wrote to stderr (a warning does).
+        ValueError: `parameters` do not fit the notebook.
+    """
+    path = Path(path)
+    notebook = read_notebook(path)
+    if parameters:
+        _insert_parameters(notebook, parameters, path)
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        kernel_name="python3",
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # the kernel says at each start that it talks over TCP
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = _WidgetOutput
+    with tempfile.TemporaryDirectory() as profile:
+        environment = os.environ | {
+            "IPYTHONDIR": profile,  # a person's own settings of IPython do not reach the figures
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONHASHSEED": "0",
+            "TQDM_DISABLE": "1",  # bars of text; those of a notebook are widgets, which clean() leaves out
+        }
+        with client.setup_kernel(env=environment):
+            for number, cell in enumerate(notebook.cells):
+                _run_cell(client, cell, number, path)
+    return notebook
+
+
+def clean(notebook: NotebookNode) -> NotebookNode:
+    """Leave out of an executed notebook what differs from run to run or needs a kernel to be seen; in place."""
+    notebook.metadata = nbformat.from_dict(METADATA)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        # A widget without a kernel is an empty box, so only the static figure beside it is kept.
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        cell.outputs = _merge_streams(cell.outputs)
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = _strip_png(output.data["image/png"])
+    return notebook
+
+
+def noise(notebook: NotebookNode) -> list[str]:
+    """Say what in an executed notebook would not be the same for another person, or is no result; [] when clean."""
+    found = ["the notebook holds the state of widgets"] if "widgets" in notebook.metadata else []
+    for cell in notebook.cells:
+        for name, text in _texts(cell):
+            if name in ("stderr", "error"):
+                found.append(f"cell {cell.id} shows an error or a warning: {text.strip()[:200]}")
+            if path := ABSOLUTE_PATH.search(text):
+                found.append(f"cell {cell.id} shows an absolute path in its {name}: {path.group()}")
+            if address := ADDRESS.search(text):
+                found.append(f"cell {cell.id} shows a memory address in its {name}: {address.group()}")
+        if any(WIDGET in output.get("data", {}) for output in cell.get("outputs", [])):
+            found.append(f"cell {cell.id} shows a widget")
+        if set(cell.metadata) - {"tags"}:
+            found.append(f"cell {cell.id} has metadata beside its tags: {sorted(cell.metadata)}")
+    return found
+
+
+def build(path: Path, *, timeout: int = TIMEOUT) -> str:
+    """Run the notebook at `path` (a .py), write the .ipynb beside it whole or not at all, and say what changed.
+
+    Raises:
+        NotebookError: A cell failed or its outputs are not clean; an older .ipynb is left as it was.
+    """
+    notebook = clean(run_notebook(path, timeout=timeout))
+    if complaints := noise(notebook):
+        raise NotebookError("\n".join([f"{path.name} is not written:", *complaints]))
+    nbformat.validate(notebook)
+    target = path.with_suffix(".ipynb")
+    text = nbformat.writes(notebook) + "\n"
+    if not target.exists():
+        change = "new"
+    elif target.read_text(encoding="utf-8") == text:
+        return "unchanged"
+    else:
+        change = _difference(target, notebook)
+    with whole_file(target) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    return change
+
+
+def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
+    """Build the notebooks that are named, or all; 0 when every one was written."""
+    parser = argparse.ArgumentParser(description="Run the notebooks and write each .ipynb from its .py.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="for instance 02 or 02_char_embedding; default: all")
+    parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="SECONDS", help="for each cell (%(default)s)")
+    options = parser.parse_args(arguments)
+    there = sorted(directory.glob("[0-9][0-9]_*.py"))
+    if not there:
+        parser.error(f"there is no notebook (NN_name.py) in {directory.name}/")
+    wanted = [name.removesuffix(".py").removesuffix(".ipynb") for name in (Path(n).name for n in options.names)]
+    for name in wanted:
+        if not any(name in (path.stem, path.stem[:2]) for path in there):
+            parser.error(f"there is no notebook {name}; there are {', '.join(path.stem for path in there)}")
+    for path in there:
+        if wanted and not {path.stem, path.stem[:2]} & set(wanted):
+            continue
+        print(f"{path.stem}.ipynb", end=" ", flush=True)
+        start = time.perf_counter()
+        try:
+            change = build(path, timeout=options.timeout)
+        except NotebookError as error:
+            print(f"failed after {time.perf_counter() - start:.1f} s", flush=True)
+            print(f"\n{error}", file=sys.stderr)
+            return 1
+        print(f"{change}, {time.perf_counter() - start:.1f} s", flush=True)
+    return 0
+
+
+def _insert_parameters(notebook: NotebookNode, parameters: dict, path: Path) -> None:
+    places = [n for n, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])]
+    if len(places) != 1:
+        raise ValueError(f"{path.name} has {len(places)} cells tagged parameters, and needs one")
+    tree = ast.parse(notebook.cells[places[0]].source)
+    known = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    if unknown := sorted(set(parameters) - known):
+        raise ValueError(f"{path.name} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+    source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    cell = nbformat.v4.new_code_cell(source, id=f"{path.name[:2]}-given", metadata={"tags": ["injected-parameters"]})
+    notebook.cells.insert(places[0] + 1, cell)
+
+
+def _run_cell(client: NotebookClient, cell: NotebookNode, number: int, path: Path) -> None:
+    try:
+        client.execute_cell(cell, number)
+        problem = "".join(text for name, text in _texts(cell) if name in ("stderr", "error"))
+    except CellExecutionError as error:
+        problem = "\n".join(text for name, text in _texts(cell) if name == "error") or str(error)
+    except CellTimeoutError:
+        problem = f"The cell ran longer than {client.timeout} seconds."
+    except DeadKernelError:
+        problem = "The kernel died: often for want of memory."
+    if problem:
+        source = "\n".join(f"    {line}" for line in cell.source.splitlines())
+        problem = ANSI_COLOUR.sub("", problem).rstrip()
+        raise NotebookError(f"{path.name}, cell {cell.id}:\n\n{source}\n\n{problem}")
+
+
+def _texts(cell: NotebookNode) -> list[tuple[str, str]]:
+    """Every text of a cell that people read, each with the name of where it stands."""
+    texts = [("source", cell.source)]
+    for output in cell.get("outputs", []):
+        if output.output_type == "stream":
+            texts.append((output.name, output.text))
+        elif output.output_type == "error":
+            texts.append(("error", "\n".join(output.traceback)))
+        else:
+            texts += [(kind, str(text)) for kind, text in output.data.items() if not kind.startswith("image/")]
+    return texts
+
+
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join neighbouring pieces of printed text: where they are cut depends on the moment of each flush."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        if merged and output.output_type == merged[-1].output_type == "stream" and output.name == merged[-1].name:
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def _strip_png(data: str) -> str:
+    """Leave the text chunks out of a base64 PNG; a chunk is 4 bytes of length, 4 of name, the data and 4 to check."""
+    raw = base64.b64decode(data)
+    kept, start = [raw[:8]], 8
+    while start < len(raw):
+        end = start + 12 + int.from_bytes(raw[start : start + 4], "big")
+        if raw[start + 4 : start + 8] not in PNG_NOISE:
+            kept.append(raw[start:end])
+        start = end
+    return base64.b64encode(b"".join(kept)).decode("ascii")
+
+
+def _difference(target: Path, notebook: NotebookNode) -> str:
+    try:
+        old = {cell.get("id"): cell for cell in nbformat.read(target, as_version=4).cells}
+    except Exception:  # whatever stands there cannot be compared, and is replaced
+        return "written anew"
+    changed = [cell.id for cell in notebook.cells if old.get(cell.id) != cell]
+    shown = ", ".join(changed[:6]) + (" …" if len(changed) > 6 else "")
+    return f"changed in {len(changed)} of {len(notebook.cells)} cells" + (f" ({shown})" if changed else "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""notebooks/build.py on throwaway notebooks."""
+
+import base64
+
+import nbformat
+import pytest
+
+from test_notebooks import build
+
+NOTEBOOK = """\
+# %% [markdown]
+# # A title
+
+# %% tags=["parameters"]
+COUNT = 3
+
+# %%
+import matplotlib.pyplot as plt
+from tqdm.auto import tqdm
+
+for number in tqdm(range(COUNT)):
+    print(number, flush=True)
+
+# %%
+figure, axes = plt.subplots(figsize=(2, 2))
+axes.plot(range(COUNT))
+plt.show()
+print("below the figure")
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_notebook(text, name="01_try"):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write_notebook
+
+
+def outputs(notebook):
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def test_two_builds_give_the_same_bytes(write):
+    path = write(NOTEBOOK)
+    target = path.with_suffix(".ipynb")
+    assert build.build(path, timeout=60) == "new"
+    first = target.read_bytes()
+    assert build.build(path, timeout=60) == "unchanged"
+    target.unlink()
+    build.build(path, timeout=60)
+    assert target.read_bytes() == first
+
+    notebook = nbformat.read(target, as_version=4)
+    assert [cell.id for cell in notebook.cells] == ["01-000", "01-001", "01-002", "01-003"]
+    assert [output.output_type for output in outputs(notebook)] == ["stream", "display_data", "stream"]
+    assert outputs(notebook)[0].text == "0\n1\n2\n"
+    assert b"matplotlib" not in base64.b64decode(outputs(notebook)[1].data["image/png"]).lower()
+    assert build.noise(notebook) == []
+
+
+def test_changed_cells_are_named(write):
+    build.build(write(NOTEBOOK))
+    assert build.build(write(NOTEBOOK.replace("below", "under"))) == "changed in 1 of 4 cells (01-003)"
+
+
+@pytest.mark.parametrize(
+    ("last_cell", "message"),
+    [
+        ("COUNT / 0", "ZeroDivisionError: division by zero"),
+        ("import warnings\nwarnings.warn('careful')", "UserWarning: careful"),
+        ("import sys\nprint('aside', file=sys.stderr)", "aside"),
+        ("import time\ntime.sleep(60)", "longer than 8 seconds"),
+        ("import ipywidgets\nipywidgets.interact(lambda x: 1 / x, x=ipywidgets.IntSlider(0))", "ZeroDivisionError"),
+        ("import os\nos._exit(1)", "The kernel died"),
+        ("object()", "memory address in its text/plain: at 0x"),
+        ("import os\nos.path.abspath('x')", "absolute path in its text/plain: /"),
+    ],
+)
+def test_a_failing_cell_leaves_the_old_file(write, tmp_path, capsys, last_cell, message):
+    path = write(f"{NOTEBOOK}\n# %%\n{last_cell}\n")
+    old = path.with_suffix(".ipynb")
+    old.write_text("old")
+    assert build.main(["01", "--timeout", "8"], directory=tmp_path) == 1
+    error = capsys.readouterr().err
+    assert "01_try.py" in error
+    assert "01-004" in error
+    assert message in error
+    assert old.read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["01_try.ipynb", "01_try.py"]
+
+
+def test_values_are_put_after_the_parameters(write):
+    notebook = build.clean(build.run_notebook(write(NOTEBOOK), {"COUNT": 1}, timeout=60))
+    assert notebook.cells[2].source == "COUNT = 1"
+    assert outputs(notebook)[0].text == "0\n"
+
+
+def test_values_for_what_is_no_parameter_are_refused(write):
+    with pytest.raises(ValueError, match="has no parameter SIZE; it has COUNT"):
+        build.run_notebook(write(NOTEBOOK), {"SIZE": 1}, timeout=60)
+    with pytest.raises(ValueError, match="has 0 cells tagged parameters"):
+        build.run_notebook(write("# %%\nCOUNT = 3\n"), {"COUNT": 1}, timeout=60)
+
+
+def test_widgets_are_left_out(write):
+    cell = "\n# %%\nimport ipywidgets\nipywidgets.interact(lambda x: print(x), x=(0, 3))\nipywidgets.IntSlider()\n"
+    notebook = build.clean(build.run_notebook(write(NOTEBOOK + cell), timeout=60))
+    assert "widget" not in nbformat.writes(notebook).replace("ipywidgets", "")
+
+
+def test_an_unknown_name_is_refused(write, tmp_path, capsys):
+    write(NOTEBOOK)
+    with pytest.raises(SystemExit):
+        build.main(["07"], directory=tmp_path)
+    assert "there is no notebook 07; there are 01_try" in capsys.readouterr().err

@@ -1,0 +1,134 @@
+"""The four notebooks: their form, the committed outputs, and a run of each with small values."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from small_data import write_titles
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode"]
+HEADINGS = ["What you will be able to do", "Recap", "Exercises", "Where to go next", "Versions"]
+MAX_LINES = 25
+TIMEOUT = 120  # seconds a cell may take with small values
+
+# Values put after the cell tagged `parameters`; its paths in ../data become paths in a temporary directory.
+SMALL: dict[str, dict] = {
+    "01_preprocess": {},
+    "02_char_embedding": {"QUICK_TITLES": 300, "FREQUENT_WORDS": 300},
+    "03_bilm": {"STEPS": 20, "VOCABULARY_SIZES": [50, 500], "PRESET": "tiny"},
+    "04_train_encode": {
+        "PRESET": "tiny",
+        "CHARACTER_DIM": 4,
+        "EPOCHS": 1,
+        "WARMUP_STEPS": 5,
+        "SEARCH_TITLES": 600,
+        "OCCURRENCES": 60,
+        "PROBE_TITLES": 400,
+        "MAP_TITLES": 300,
+    },
+}
+
+specification = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
+build = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(build)
+
+each_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def source_of(name: str) -> nbformat.NotebookNode:
+    return build.read_notebook(FOLDER / f"{name}.py")
+
+
+def committed(name: str) -> nbformat.NotebookNode:
+    return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+
+
+def parameters_of(name: str) -> dict:
+    """Names and values of the one cell tagged `parameters`, each a plain literal."""
+    cells = [cell for cell in source_of(name).cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(cells) == 1
+    values = {}
+    for statement in ast.parse(cells[0].source).body:
+        assert isinstance(statement, ast.Assign), f"{name}: {ast.unparse(statement)}"
+        (target,) = statement.targets
+        assert isinstance(target, ast.Name)
+        assert target.id.isupper()
+        values[target.id] = ast.literal_eval(statement.value)  # raises where a value has to be computed
+    return values
+
+
+def headings(notebook: nbformat.NotebookNode) -> list[tuple[int, str]]:
+    """Level and text of every heading, fenced code left out."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    text = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    return [(len(marks), words.strip()) for marks, words in re.findall(r"^(#+) (.+)$", text, flags=re.M)]
+
+
+def test_these_are_all_the_notebooks():
+    for suffix in (".py", ".ipynb"):
+        assert sorted(path.stem for path in FOLDER.glob(f"[0-9]*{suffix}")) == NAMES
+
+
+@each_notebook
+def test_pair_is_in_step(name):
+    cells = [
+        [(cell.cell_type, cell.source) for cell in notebook.cells] for notebook in (source_of(name), committed(name))
+    ]
+    assert cells[0] == cells[1], f"{name}: run `make notebooks ARGS={name}`"
+
+
+@each_notebook
+def test_committed_notebook_ran_from_top_to_bottom(name):
+    notebook = committed(name)
+    assert [cell.id for cell in notebook.cells] == [f"{name[:2]}-{n:03d}" for n in range(len(notebook.cells))]
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    assert dict(notebook.metadata) == build.METADATA
+    assert any("image/png" in output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", []))
+
+
+@each_notebook
+def test_committed_notebook_is_free_of_noise(name):
+    assert build.noise(committed(name)) == []
+
+
+@each_notebook
+def test_one_cell_of_parameters_holds_plain_literals(name):
+    assert parameters_of(name)
+
+
+@each_notebook
+def test_code_cells_are_short(name):
+    long = [(cell.id, cell.source.count("\n") + 1) for cell in source_of(name).cells if cell.cell_type == "code"]
+    assert [cell for cell in long if cell[1] > MAX_LINES] == []
+
+
+@each_notebook
+def test_frame_of_the_notebook(name):
+    notebook = source_of(name)
+    found = headings(notebook)
+    assert notebook.cells[0].cell_type == "markdown"
+    assert found[0][0] == 1
+    assert [text for level, text in found if level == 1] == [found[0][1]], "one title"
+    frame = [text for level, text in found if level == 2 and text in HEADINGS]
+    assert frame == HEADINGS
+
+
+@pytest.mark.notebook
+@each_notebook
+def test_notebook_runs_with_small_values(name, tmp_path):
+    """Each in a directory of its own: a notebook runs alone, whatever the others have or have not made."""
+    paths = {
+        key: value.replace("../data", str(tmp_path))
+        for key, value in parameters_of(name).items()
+        if isinstance(value, str) and value.startswith("../data")
+    }
+    assert paths, f"{name} names no path in ../data, so its data would not be found here"
+    write_titles(tmp_path / "title_text.csv")
+    notebook = build.run_notebook(FOLDER / f"{name}.py", paths | SMALL[name], timeout=TIMEOUT)
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")

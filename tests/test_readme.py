@@ -1,0 +1,90 @@
+"""The README says what is there: its commands are the Makefile's, its map is the library, its Python runs."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from small_data import write_titles
+
+ROOT = Path(__file__).parent.parent
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.M | re.S)
+
+
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def snippets(readme: str) -> list[tuple[str, str]]:
+    """(the heading above it, code) of every python fence."""
+    found, heading, end = [], "", 0
+    for fence in FENCE.finditer(readme):
+        if above := re.findall(r"^#+ (.+)$", readme[end : fence.start()], flags=re.M):
+            heading = above[-1].strip()
+        end = fence.end()
+        if fence[1] == "python":
+            found.append((heading, fence[2]))
+    return found
+
+
+def targets_with_help() -> set[str]:
+    return set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+
+
+def test_every_target_says_what_it_does():
+    phony = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    assert set(phony[1].split()) == targets_with_help()
+
+
+def test_commands_are_the_makefiles(readme):
+    """`make X` counts where it stands as code, so that prose may make sure of something."""
+    code = "\n".join([*(fence[2] for fence in FENCE.finditer(readme)), *re.findall(r"`([^`\n]+)`", readme)])
+    named = set(re.findall(r"\bmake[ \t]+([a-z]+)", code))
+    assert named == targets_with_help() | {"help"}
+
+
+def tree(readme: str) -> set[str]:
+    """The .py paths of the drawn tree of folders whose root is elmo_helpers/; deeper is further to the right."""
+    (drawn,) = [fence[2] for fence in FENCE.finditer(readme) if re.search(r"^elmo_helpers/", fence[2], flags=re.M)]
+    paths, above = set(), []  # above: (column, name) of the folders that hold the line
+    for line in drawn.splitlines():
+        if not (entry := re.match(r"( *)([\w.-]+(?:\.py\b|/))", line)):
+            continue
+        column, name = len(entry[1]), entry[2]
+        above = [folder for folder in above if folder[0] < column]
+        if name.endswith("/"):
+            above.append((column, name))
+        else:
+            paths.add("".join(folder for _, folder in above) + name)
+    return paths
+
+
+def test_module_map_names_exactly_the_modules(readme):
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "elmo_helpers").rglob("*.py")}
+    named = {path for path in tree(readme) if path.startswith("elmo_helpers/")}
+    assert named == {path for path in modules if not path.endswith("/__init__.py")}
+
+
+def test_paths_that_are_named_are_there(readme):
+    """A path with a folder, in the text or in a drawing, that ends like a file of this project."""
+    named = set(re.findall(r"(?<![\w/.:-])(?:[\w.]+/)+\w+\.(?:py|ipynb|md|toml)\b", readme)) | tree(readme)
+    assert {path for path in named if not (ROOT / path).is_file()} == set()
+
+
+def test_python_compiles(readme):
+    assert snippets(readme)
+    for heading, code in snippets(readme):
+        ast.parse(code, filename=f"README.md, {heading}")
+
+
+def test_python_under_in_python_runs(readme, tmp_path, monkeypatch):
+    """In one namespace, from top to bottom, in a directory whose data/title_text.csv holds some 2,000 titles."""
+    write_titles(tmp_path / "data" / "title_text.csv")
+    monkeypatch.chdir(tmp_path)
+    programs = [code for heading, code in snippets(readme) if heading == "In Python"]
+    assert programs
+    namespace: dict = {"__name__": "readme"}
+    for program in programs:
+        exec(compile(program, "README.md", "exec"), namespace)
