@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from elmo_helpers.checks import choice, flag, number, positive, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 
@@ -20,14 +22,10 @@ def _from_dict(cls: type, data: dict[str, Any]) -> Any:
         raise ElmoHelpersError(f"{cls.__name__}: a value has the wrong type ({error}).") from None
 
 
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ElmoHelpersError(f"{name}={value!r}: expected one of {', '.join(choices)}.")
-
-
-def _at_least(name: str, value: int, minimum: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ElmoHelpersError(f"{name}={value!r}: expected a whole number of at least {minimum}.")
+def _set(config: Any, **values: Any) -> None:
+    """Put the checked values into a frozen dataclass."""
+    for name, value in values.items():
+        object.__setattr__(config, name, value)
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,11 @@ class TextConfig:
 
     tokenizer: str = "en"  # "en": spaCy's blank English; "whitespace"; or an installed pipeline's name
     lowercase: bool = True  # the original lower-cases; False keeps case, which `tutorial` characters lack
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.tokenizer, str):
+            raise ElmoHelpersError(f"tokenizer={self.tokenizer!r}: expected 'en', 'whitespace' or a pipeline's name.")
+        _set(self, lowercase=flag("lowercase", self.lowercase))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as stored in JSON."""
@@ -64,21 +67,29 @@ class CharCNNConfig:
     activation: str = "relu"  # of the convolutions, "relu" or "tanh"; the highway is always relu
 
     def __post_init__(self) -> None:
+        choice("scheme", self.scheme, ("tutorial", "utf8"))
+        choice("activation", self.activation, ("relu", "tanh"))
         try:
             # JSON gives lists; a frozen config is compared and hashed, so it keeps tuples.
-            object.__setattr__(self, "filters", tuple((int(width), int(count)) for width, count in self.filters))
+            pairs = tuple((width, count) for width, count in self.filters)
         except (TypeError, ValueError):
-            raise ElmoHelpersError(f"filters={self.filters!r}: expected pairs of (width, count).") from None
-        _choice("scheme", self.scheme, ("tutorial", "utf8"))
-        _choice("activation", self.activation, ("relu", "tanh"))
-        _at_least("n_highway", self.n_highway, 0)
-        if not self.filters or min(min(pair) for pair in self.filters) < 1:
-            raise ElmoHelpersError(f"filters={self.filters}: expected pairs of (width, count), each at least 1.")
-        widest = max(width for width, _ in self.filters)
-        _at_least("max_characters", self.max_characters, max(widest, 4))
-        for name in ("embedding_dim", "projection_dim"):
-            if getattr(self, name) is not None:
-                _at_least(name, getattr(self, name), 1)
+            pairs = ()
+        if not pairs:
+            raise ElmoHelpersError(f"filters={self.filters!r}: expected pairs of (width, count).")
+        filters = tuple(tuple(whole_number("filters: width or count", n, 1) for n in pair) for pair in pairs)
+        widest = max(width for width, _ in filters)
+        optional = {
+            name: whole_number(name, getattr(self, name), 1)
+            for name in ("embedding_dim", "projection_dim")
+            if getattr(self, name) is not None
+        }
+        _set(
+            self,
+            filters=filters,
+            max_characters=whole_number("max_characters", self.max_characters, max(widest, 4)),
+            n_highway=whole_number("n_highway", self.n_highway, 0),
+            **optional,
+        )
 
     @property
     def n_filters(self) -> int:
@@ -106,16 +117,20 @@ class BiLMConfig:
 
     def __post_init__(self) -> None:
         if isinstance(self.char_cnn, dict):
-            object.__setattr__(self, "char_cnn", _from_dict(CharCNNConfig, self.char_cnn))
-        for name in ("n_layers", "hidden_dim"):
-            _at_least(name, getattr(self, name), 1)
+            _set(self, char_cnn=_from_dict(CharCNNConfig, self.char_cnn))
+        if not isinstance(self.char_cnn, CharCNNConfig):
+            raise ElmoHelpersError(f"char_cnn={self.char_cnn!r}: expected a CharCNNConfig.")
         if self.projection_dim is not None:
-            _at_least("projection_dim", self.projection_dim, 1)
-        for name in ("cell_clip", "projection_clip"):
-            if getattr(self, name) is not None and not getattr(self, name) > 0:
-                raise ElmoHelpersError(f"{name}={getattr(self, name)}: expected a number above 0, or None.")
-        if not 0 <= self.dropout < 1:
-            raise ElmoHelpersError(f"dropout={self.dropout}: expected a share of at least 0 and below 1.")
+            _set(self, projection_dim=whole_number("projection_dim", self.projection_dim, 1))
+        _set(
+            self,
+            n_layers=whole_number("n_layers", self.n_layers, 1),
+            hidden_dim=whole_number("hidden_dim", self.hidden_dim, 1),
+            cell_clip=positive("cell_clip", self.cell_clip, or_none=True),
+            projection_clip=positive("projection_clip", self.projection_clip, or_none=True),
+            skip_connections=flag("skip_connections", self.skip_connections),
+            dropout=number("dropout", self.dropout, "a share of at least 0 and below 1", 0, math.nextafter(1, 0)),
+        )
         if self.char_cnn.output_dim not in (self.output_dim, 2 * self.output_dim):
             raise ElmoHelpersError(
                 f"The token vector is {self.char_cnn.output_dim} wide and one LSTM direction {self.output_dim}: to be "
@@ -135,8 +150,7 @@ class BiLMConfig:
         Raises:
             ElmoHelpersError: There is no preset of that name.
         """
-        _choice("preset", name, tuple(PRESETS))
-        return PRESETS[name]
+        return PRESETS[choice("preset", name, tuple(PRESETS))]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as stored in config.json."""
@@ -166,18 +180,20 @@ class TrainingConfig:
     seed: int = 0  # of initial weights, shuffling and dropout
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            _at_least(name, getattr(self, name), 1)
-        _at_least("warmup_steps", self.warmup_steps, 0)
-        if not self.learning_rate > 0:
-            raise ElmoHelpersError(f"learning_rate={self.learning_rate}: expected a number above 0.")
-        if self.final_learning_rate is not None and not 0 <= self.final_learning_rate <= self.learning_rate:
-            raise ElmoHelpersError(
-                f"final_learning_rate={self.final_learning_rate}: expected a number from 0 to learning_rate, "
-                f"{self.learning_rate}, or None."
-            )
-        if self.gradient_clip is not None and not self.gradient_clip > 0:
-            raise ElmoHelpersError(f"gradient_clip={self.gradient_clip}: expected a number above 0, or None.")
+        rate = positive("learning_rate", self.learning_rate)
+        if self.final_learning_rate is not None:
+            expected = f"a number from 0 to learning_rate, {rate}, or None"
+            _set(self, final_learning_rate=number("final_learning_rate", self.final_learning_rate, expected, 0, rate))
+        _set(
+            self,
+            epochs=whole_number("epochs", self.epochs, 1),
+            batch_size=whole_number("batch_size", self.batch_size, 1),
+            learning_rate=rate,
+            warmup_steps=whole_number("warmup_steps", self.warmup_steps, 0),
+            gradient_clip=positive("gradient_clip", self.gradient_clip, or_none=True),
+            unigram_bias=flag("unigram_bias", self.unigram_bias),
+            seed=whole_number("seed", self.seed, 0),
+        )
 
 
 _PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))

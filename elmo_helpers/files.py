@@ -13,80 +13,117 @@ from elmo_helpers.errors import ElmoHelpersError
 
 @contextmanager
 def whole_file(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it takes `path`'s place only if the block succeeds."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private to its owner; a finished file gets the usual permissions.
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Yield a temporary path beside `path`; it takes `path`'s place only if the block succeeds.
+
+    Raises:
+        ElmoHelpersError: There is something at `path` that is no ordinary file, or it cannot be written.
+    """
+    path = Path(os.path.realpath(path))
+    with _writing(path):
+        if path.exists() and not path.is_file():
+            raise ElmoHelpersError(f"{path} is no ordinary file, and a file is to be written there: name another path.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes the file private to its owner; a finished file gets the usual permissions.
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_directory(path: str | os.PathLike, *, marker: str) -> Iterator[Path]:
+def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; it takes `path`'s place only if the block succeeds.
 
-    A directory that is there already is replaced only if it is empty or holds the file `marker`, by which this
-    library knows a directory of its own; whatever else a person has put there is kept.
+    A directory that is there already is replaced only if it is empty, or if its JSON file `header` says under "format"
+    that it is a `format_name`; whatever else a person has put there is kept.
 
     Raises:
-        ElmoHelpersError: `path` is a file, or a directory that this library did not write.
+        ElmoHelpersError: `path` is a file, or a directory that this library did not write, or cannot be written.
     """
-    path = Path(path)
-    if path.exists() and not path.is_dir():
-        raise ElmoHelpersError(f"{path} is a file, and a directory is to be written there: name another path.")
-    if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
-        raise ElmoHelpersError(
-            f"{path} holds other files and no {marker}, so it is left as it is: name an empty or a new directory."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        yield temporary
-        # Temporary directories, and the files of some writers, are private to their owner; finished ones are not.
-        temporary.chmod(0o777 & ~_umask())
-        for file in temporary.iterdir():
-            file.chmod(0o666 & ~_umask())
-        old = temporary.with_name(temporary.name + "-old")
-        if path.exists():
-            path.rename(old)
+    path = Path(os.path.realpath(path))
+    with _writing(path):
+        if path.exists() and not path.is_dir():
+            raise ElmoHelpersError(f"{path} is a file, and a directory is to be written there: name another path.")
+        if path.is_dir() and any(path.iterdir()) and not _is_ours(path / header, format_name):
+            raise ElmoHelpersError(
+                f"{path} holds other files and no {header} of a {format_name}, so it is left as it is: name an empty "
+                "or a new directory."
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
         try:
-            temporary.rename(path)
-        except OSError:
-            if old.exists():
-                old.rename(path)
-            raise
-        if old.exists():
-            for other in old.iterdir():
-                if not (path / other.name).exists():
-                    other.rename(path / other.name)
-            shutil.rmtree(old)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            yield temporary
+            # Temporary directories, and the files of some writers, are private to their owner; finished ones are not.
+            temporary.chmod(0o777 & ~_umask())
+            for file in temporary.iterdir():
+                file.chmod(0o666 & ~_umask())
+            _exchange(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_json(path: Path, data: object) -> None:
+def _is_ours(header: Path, format_name: str) -> bool:
+    try:
+        data = read_json(header)
+    except ElmoHelpersError:
+        return False
+    return isinstance(data, dict) and data.get("format") == format_name
+
+
+def _exchange(new: Path, path: Path) -> None:
+    """Put `new` in the place of the directory `path`, with the files that only `path` has copied into it."""
+    if not path.exists():
+        new.rename(path)
+        return
+    for other in path.iterdir():
+        if not (new / other.name).exists():
+            if other.is_dir():
+                shutil.copytree(other, new / other.name, symlinks=True)
+            else:
+                shutil.copy2(other, new / other.name, follow_symlinks=False)
+    old = new.with_name(new.name + "-old")
+    path.rename(old)
+    try:
+        new.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ElmoHelpersError(
+            f"{path} cannot be written ({error.strerror or error}): mend that, or name another path."
+        ) from error
+
+
+def write_json(path: str | os.PathLike, data: object) -> None:
     """Write `data` as UTF-8 JSON, readable by people."""
-    path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    Path(path).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> object:
+def read_json(path: str | os.PathLike) -> object:
     """Read a UTF-8 JSON file.
 
     Raises:
         ElmoHelpersError: The file is missing, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: check the directory's name, or make it again.") from None
-    except ValueError as error:
+    except OSError as error:
+        raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
+    except (ValueError, RecursionError) as error:
         raise ElmoHelpersError(f"{path} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
 
 

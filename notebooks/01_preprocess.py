@@ -69,8 +69,11 @@ plt.show()
 #
 # A **language model** reads a title word by word and says, at each place, how likely every word is to come next. A
 # **bidirectional language model** (biLM) does this twice: one model reads from left to right, another from right to
-# left. ELMo's vectors are what these two models have in mind while they read.
+# left. **ELMo** (*Embeddings from Language Models*) gives each word a vector that depends on its sentence, so that
+# *bank* in "a bank lends" and in "the river bank" get different ones: the vectors are the numbers that these two models
+# hold at that word.
 #
+# A **title** here is any single sentence with a date: a headline, or, in the default corpus, a sentence of a message.
 # Three things follow, and they are all that this notebook makes:
 #
 # | the model … | so it needs … | made in the section |
@@ -79,8 +82,10 @@ plt.show()
 # | answers with one word of a list | a **vocabulary**: a word id for every possible answer | *Word frequencies* |
 # | starts and ends somewhere | two **boundaries**, `<S>` and `</S>`, around each title | *Two forgotten boundaries* |
 #
-# Letters for sizes, the same in all four notebooks: **B** titles in a batch, **T** tokens of a title with both
-# boundaries, **C** characters of a token, **V** words of the vocabulary.
+# Letters for sizes, the same in all four notebooks: **B** titles in a batch, **T** tokens (words and marks, see *Cut
+# them into tokens*) of a title with both boundaries, **C** characters of a token, **V** words of the vocabulary.
+#
+# *The original* always means the tutorial that this series starts from. The model of the paper is *the published ELMo*.
 
 # %% [markdown]
 # ## Read the titles
@@ -336,9 +341,9 @@ display(
 # %% [markdown]
 # ## Hold whole documents out
 #
-# A model is judged on titles that it was not trained on. Which ones? All titles of one day come from one **document**,
-# here one speech, and sentences of one speech share names, subjects and turns of phrase. If single sentences were
-# drawn, nearly every test sentence would have neighbours among the training sentences, and the model would look better
+# A model is judged on titles that it was not trained on. Which ones? We take all titles of one day as one **document**:
+# in the default corpus one message, or, on five days, the two messages of that day. Sentences of one message share
+# names, subjects and turns of phrase. If single sentences were drawn, nearly every test sentence would have neighbours among the training sentences, and the model would look better
 # than it is. So whole documents are drawn. By hand, for ten documents of three titles each:
 
 # %%
@@ -408,7 +413,7 @@ display(
     Markdown(
         f"Of 1,000 test words, **{mean_document:.1f}** are new when whole documents are held out and "
         f"**{mean_single:.1f}** when single titles are; there are more of them with whole documents in {more} of "
-        f"{len(draws)} draws. A test on single titles would not show that difference."
+        f"{len(draws)} draws. A test on single titles hides this: it meets fewer new words than a new document brings."
     )
 )
 
@@ -436,7 +441,7 @@ display(
     Markdown(
         f"The ten most frequent words are **{top:.0%}** of all running words, while **{once:,}** of {len(counts):,} "
         f"distinct words ({once / len(counts):.0%}) occur just once. The dashed line is Zipf's law: the second word half "
-        "as often as the first, the third a third as often."
+        "as often as the first, the third a third as often. A real text follows it in the middle of the curve at best."
     )
 )
 
@@ -469,8 +474,8 @@ for row in table.itertuples():
     assert np.isclose(vocabulary.coverage, row.coverage)
 
 # %% [markdown]
-# From right to left the figure gives words up. The curve is flat at first: many words go and little text is lost. Then
-# it bends.
+# From right to left the figure gives words up. The curve is nearly flat at first (mind the log axis): many words go
+# and little text is lost. It grows steeper with every step.
 
 # %%
 from elmo_helpers.display.corpus_plots import plot_coverage
@@ -562,7 +567,7 @@ display(
 
 # %% [markdown]
 # The cure is two more ids, 70 and 71, so that the boundaries have spellings too. Then reading and saying stand in step,
-# and no box is dark.
+# and no box is orange.
 
 # %%
 read = said = ["<S>", *title, "</S>"]
@@ -584,9 +589,9 @@ boundary_rows.add_prefix("character ").assign(**{"…": "0 …"})
 # - a **lexicon id**, for reading: every distinct word has one, and with it one row of characters;
 # - a **vocabulary id**, for saying: rare words share that of `<UNK>`.
 #
-# Both are numbered by falling count (equal counts by the alphabet), after the specials: lexicon ids by the count over
-# all titles, vocabulary ids by that over the training titles. We build both for the four toy
-# titles by hand, with plain Python and a minimum count of 2.
+# Both are numbered by falling count (equal counts by the alphabet), after the special entries (`<pad>`, `<S>` and `</S>`, and for
+# saying also `<UNK>`): lexicon ids by the count over all titles, vocabulary ids by that over the training titles. We
+# build both for the four toy titles by hand, with plain Python and a minimum count of 2.
 
 # %%
 toy_tokens = list(Tokenizer("en", processes=1)(toy_clean))
@@ -866,6 +871,8 @@ show_source(prepare_corpus, docstring=False)
 
 # %% [markdown]
 # ## Exercises
+#
+# Set `PROCESSED = "../data/exercise"` first, so that the other notebooks keep their corpus.
 #
 # 1. Set `MIN_COUNT` to 1, then to 10. How do V and the shares of `<UNK>` change? Why does `characters.npy` keep its
 #    size?

@@ -65,13 +65,15 @@ plt.show()
 
 # %% [markdown]
 # Letters stand for sizes, the same ones in all notebooks. Here we need **B** titles in a batch, **T** tokens of a
-# title, **C** characters of a token, **E** numbers for a character, **F** filters, and **D** numbers for a word.
+# title, **C** characters of a token, **E** numbers for a character, **F** filters, and **D** numbers for a
+# word (here D = F; the published models project F to fewer).
 #
 # ## A word is a row of ids
 #
 # A network computes with numbers, so each character gets one. The original's table has 69 characters; they are
 # numbered from 1, and 0 is left for the padding behind the end of a word. We write the row of one word by hand, with
-# nothing but a dictionary. A character that is not in the table would be left out.
+# nothing but a dictionary. Our corpus holds no other characters, since notebook 01 dropped such titles; of your own
+# words, a character that is not in the table is left out here.
 
 # %%
 from elmo_helpers.text.characters import CHARACTERS
@@ -119,7 +121,8 @@ display(
 #
 # An id is only a name: character 20 is not twice character 10. So each character becomes a vector. The original takes
 # **one-hot** vectors: all zeros, and a single 1 at the place of the id. The published ELMo **learns** a short vector
-# for each character. Both are one and the same operation: a one-hot row times a matrix picks one row of that matrix.
+# for each character. The second is the first followed by a learned matrix: a one-hot row times a
+# matrix picks one row of that matrix.
 
 # %%
 from elmo_helpers import CharacterCNN, CharCNNConfig
@@ -143,7 +146,9 @@ assert torch.allclose(learned.T, cnn.embed(ids)[0])
 shown = labels[: n_used + 2]
 left, right = figure(2, height=4.0)
 plots.plot_character_vectors(one_hot.T[:, : len(shown)].numpy(), shown, title="One-hot: a single 1 a column", ax=left)
-plots.plot_character_vectors(learned.T[:, : len(shown)].numpy(), shown, title="Learned: short and full", ax=right)
+plots.plot_character_vectors(
+    learned.T[:, : len(shown)].numpy(), shown, title="To be learned: short, still random", ax=right
+)
 plt.show()
 
 # %% [markdown]
@@ -172,7 +177,8 @@ assert torch.allclose(responses, cnn.filter_responses(x[None], bank)[0, number],
 
 # %% [markdown]
 # On the left each row is one place of the window, and its cells are what each character adds. On the right these are
-# summed. The frame and the red bar mark the greatest response. The last window holds nothing but padding.
+# summed, and the bias of the filter is added. The frame and the red bar mark the greatest response. The last window
+# holds nothing but padding, so it gives the bias alone, which is 0 before training.
 
 # %%
 n_windows = min(n_used + 1, len(responses))
@@ -215,7 +221,7 @@ plots.plot_winning_windows(starts, widths, labels[:n_shown])
 plt.show()
 
 # %% [markdown]
-# A window may reach into the padding (`·`). That is useful: such a filter can tell the end of a word from its middle.
+# A window may also reach into the padding (`·`), as the last ones of the filter above did. That is useful: such a filter can tell the end of a word from its middle.
 #
 # ## The highway by hand
 #
@@ -258,7 +264,7 @@ plots.plot_gates({"before training": gates_before})
 plt.show()
 
 # %%
-display(Markdown(f"On the mean, {1 - gates_before.mean():.0%} of each number is carried through as it was."))
+display(Markdown(f"On average, {1 - gates_before.mean():.0%} of each number is carried through as it was."))
 
 # %% [markdown]
 # ## What the original's `view` does
@@ -372,7 +378,7 @@ assert torch.allclose(whole, trimmed, atol=1e-6)
 short = encode([w for w in frequent if len(w) <= 8])
 display(
     Markdown(
-        f"Not one number changes. A batch of words of at most 8 characters needs {cnn._trim(short).shape[1]} "
+        f"No number changes by more than rounding. A batch of words of at most 8 characters needs {cnn._trim(short).shape[1]} "
         f"of its {short.shape[1]} columns."
     )
 )
@@ -399,7 +405,7 @@ assert torch.allclose(once[position.ravel()], every_token, atol=1e-6)
 display(
     Markdown(
         f"{len(ids_batch)} titles have {ids_batch.size:,} places with padding, {lengths.sum():,} tokens, and "
-        f"{len(distinct):,} distinct ones. The CNN does {ids_batch.size / len(distinct):.1f} times less work."
+        f"{len(distinct):,} distinct ones. The CNN has {ids_batch.size / len(distinct):.1f} times fewer words to compute."
     )
 )
 
@@ -428,7 +434,7 @@ display(
 # %% [markdown]
 # ## The same vector, whatever stands beside it
 #
-# Last, the promise put to the test: one word alone, among others, in another order, beside the longest word there is.
+# Last, the promise put to the test: one word alone, among others, in another order, beside the longest word of letters alone.
 
 # %%
 alone = cnn(ids)[0]
@@ -460,9 +466,8 @@ config = dataclasses.replace(BiLMConfig.preset("tutorial"), char_cnn=cnn.config)
 torch.manual_seed(SEED)
 model = BiLM(config, corpus.vocabulary, corpus.text)
 model.char_cnn.load_state_dict(cnn.state_dict())
-model.softmax.start_from_counts(
-    torch.from_numpy(corpus.vocabulary.counts)
-)  # how frequent words are need not be learned
+# How frequent words are need not be learned:
+model.softmax.start_from_counts(torch.from_numpy(corpus.vocabulary.counts))
 
 training_titles = corpus.split("train")
 drawn = np.random.default_rng(SEED).permutation(len(training_titles))[:QUICK_TITLES]
@@ -550,8 +555,8 @@ table_of_filters
 
 # %% [markdown]
 # Before training, the winners share whatever letters the random weights happen to like. After it, look for things
-# that carry meaning or grammar: beginnings, endings, marks of the plural or of numbers. One filter of each width as a
-# figure, with the responses that the same n-grams had before training:
+# that carry meaning or grammar: beginnings, endings, marks of the plural or of numbers. After so short a training
+# not every filter has found such a thing: compare the widths. One filter of each width as a figure, with the responses that the same n-grams had before training:
 
 # %%
 axes = figure(len(ngrams), width=2.7 * len(ngrams), height=3.6)
@@ -639,8 +644,8 @@ measured.map("{:.0%}".format)
 # %% [markdown]
 # Random filters are already a good fingerprint of spelling: nothing is preferred, so every letter counts alike. A
 # first share that falls and a second one that rises mean that training has given some of this away. A language model
-# gains little from telling one noun in `-tion` from another, and much from knowing that it is a noun. What tells the
-# words themselves apart comes with longer training (notebook 04).
+# gains little from telling one noun in `-tion` from another, and much from knowing that it is a noun. Whether longer
+# training brings it back is an experiment: raise `QUICK_TITLES` and `QUICK_EPOCHS`.
 #
 # ## Families of words on a plane
 #
@@ -760,7 +765,8 @@ VBox([typed, chosen_width, interactive_output(look_at, {"word": typed, "width": 
 # %% [markdown]
 # ## Recap
 #
-# - A word is a row of character ids, each character a vector, one-hot or learned; the two are the same operation.
+# - A word is a row of character ids, each character a vector: one-hot, or one-hot times a learned matrix, which
+#   is looking up a row.
 # - A filter answers at each window of a few characters. The maximum over all windows makes one number of it, so a word
 #   of any length becomes F numbers. A highway layer mixes them, and its gate can let each number pass as it is.
 # - `view` does not swap axes. In the original each word was made of slices of the whole title.
@@ -773,14 +779,14 @@ VBox([typed, chosen_width, interactive_output(look_at, {"word": typed, "width": 
 # 1. Set `WORDS` to words of your own: a name, a misspelling, a word with a prefix that you made up. Which of their
 #    neighbours would you have guessed? Then set `FREQUENT_WORDS` to 20000.
 # 2. In “One filter by hand”, change `bank` and `number`. Find a filter whose greatest response lies at the end of the
-#    word. Does it find the end of other words in `WORDS`, too?
+#    word. Does it find the end of other words, too (put them first in `WORDS`)?
 # 3. (A stretch.) The paper's filters are one to seven characters wide. Give the learned `CharCNNConfig` the argument
-#    `filters=((1, 8), (2, 16), (3, 32), (5, 32), (7, 40))`; they are 128 together, as the LSTMs expect. Which width
-#    finds whole words, and does the share of equal endings rise or fall?
+#    `filters=((1, 8), (2, 16), (3, 32), (5, 32), (7, 40))`; they are 128 together, as the LSTMs expect. (`bank = 2` in
+#    “One filter by hand” is then three wide.) Which width finds whole words, and does the share of equal endings rise or fall?
 #
 # ## Where to go next
 #
-# Notebook 03 puts two LSTMs on these vectors, one reading from the left and one from the right, and takes care that
+# [03 · biLM](03_bilm.ipynb) puts two stacks of LSTMs on these vectors, one reading from the left and one from the right, and takes care that
 # neither sees the word that it has to predict.
 #
 # ## Versions

@@ -28,7 +28,7 @@ TITLES = "../data/title_text.csv"  # your titles; the default corpus is written 
 PROCESSED = "../data/processed"  # the corpus that notebook 01 makes
 SEED = 0  # of all random weights and random words
 EXAMPLE = "The state of the union is strong"  # the title that most figures show
-PRESET = "tutorial"  # sizes of the model: the original's; "tiny" is quicker
+PRESET = "tutorial"  # sizes of the old tutorial's model; "tiny" is quicker
 VOCABULARY_SIZES = [100, 1_000, 10_000, 100_000]  # V of the fresh models whose first loss is measured
 RANDOM_WORDS = 30  # distinct words of the random text
 RANDOM_LENGTH = 10  # words of each random title
@@ -182,13 +182,13 @@ display(Markdown(f"Here: {T - 2} words, {T} tokens, **{T - 1} predictions in eac
 # ### What the original asked for
 #
 # The original tutorial gave its *word ids* both boundaries, and its *characters* none. So the characters of the first
-# word stand at position 0, where the ids have `<S>`, and everything is shifted by one. Compare the two columns for the
+# word stand at position 0, where the ids have `<SOS>`, and everything is shifted by one. Compare the two columns for the
 # forward model: the word that it reads and the word that it is asked for at the same moment.
 
 # %%
 words = tokens[1:-1]
 reads = [*words, "", ""]  # the original's characters: no boundaries, then padding
-ids = ["<S>", *words, "</S>"]  # the original's word ids
+ids = ["<SOS>", *words, "<EOS>"]  # the original's word ids
 shifted = pd.DataFrame(
     {
         "the original reads": reads,
@@ -201,11 +201,11 @@ shifted = pd.DataFrame(
 same = sum(reads[t] == ids[t + 1] for t in range(len(words)))
 assert same == len(words)
 display(shifted)
-display(Markdown(f"At **{same} of {len(words)}** words the original's forward model has just read its answer."))
+display(Markdown(f"In **{same} of {len(ids) - 1}** places the original's forward model has just read its answer."))
 
 # %% [markdown]
 # To copy a word is not to predict it. The original's backward model has it the other way round: it is asked for a word
-# two places away, and never reads the one in between. Our character table has rows for `<S>` and `</S>`, so that what is
+# two places away, and has not read the one in between, so that it has to skip a word. Our character table has rows for `<S>` and `</S>`, so that what is
 # read and what is asked for stand side by side. Here are both, taken from the batch itself:
 
 # %%
@@ -218,8 +218,8 @@ pd.DataFrame({"read, by its characters": spelled, "its id as a target": batch.ta
 # %% [markdown]
 # ## 3 · One LSTM step by hand
 #
-# An LSTM reads one vector $x_t$ after the other. It carries two vectors of H numbers along: the **cell** $c$, its memory,
-# and the **output** $h$. At each step four **gates** are computed from the new input and the last output:
+# An LSTM (*long short-term memory*) reads one vector $x_t$ after the other. It carries two vectors of H numbers along: the **cell** $c$, its memory,
+# and the **output** $h$. At each step three **gates** i, f, o and the new content g are computed from the new input and the last output:
 #
 # $$\begin{pmatrix} i \\ f \\ g \\ o \end{pmatrix} = W_{ih}\, x_t + W_{hh}\, h_{t-1} + b$$
 #
@@ -227,7 +227,7 @@ pd.DataFrame({"read, by its characters": spelled, "its id as a target": batch.ta
 #
 # $W_{ih}$, $W_{hh}$ and $b$ are learned. $\sigma$ squeezes a number into 0 … 1, tanh into −1 … 1, and products are taken
 # number by number. In words: $f$ says how much of the memory stays, $i$ how much of the new content $g$ is written, $o$
-# how much of the memory is shown. Now with H = 3 and plain operations on tensors:
+# how much of the memory is shown. Now with toy sizes, for this section alone, and plain operations on tensors:
 
 # %%
 H, D = 3, 4
@@ -264,11 +264,13 @@ plot_cell(values)
 plt.show()
 write, keep, new, _, memory, _ = values["x2"]
 before = values.loc[rows[4], "x1"]
-display(Markdown(f"At x2: {keep:.2f} · ({before:.2f}) + {write:.2f} · ({new:.2f}) = **{memory:.2f}**."))
+display(
+    Markdown(f"At x2: {keep:.4f} · ({before:.4f}) + {write:.4f} · ({new:.4f}) = **{memory:.4f}**; the figure rounds.")
+)
 
 # %% [markdown]
 # PyTorch has a cell and a whole LSTM. The library has a layer of its own, because the published models clip the cell and
-# project the output, which PyTorch's LSTM does not. All three must say what we computed.
+# the projected output: PyTorch's LSTM can project (`proj_size`) but not clip. All three must say what we computed.
 
 # %%
 from elmo_helpers.model.lstm import LSTMLayer
@@ -298,7 +300,7 @@ show_source(LSTMLayer._cell)
 # ## 4 · How one reads backwards
 #
 # The backward model is an LSTM like the other. It is the titles that are turned round. In a batch they have different
-# lengths, and shorter ones are filled up with padding. Look at the second row of each table: if the whole row is turned,
+# lengths, and shorter ones are filled up with padding. Look at title 1 in each group: if the whole row is turned,
 # the padding comes first and the LSTM wades through it before it meets a word. Turned *within its own length*, the title
 # begins at once. A dot is padding.
 
@@ -522,8 +524,8 @@ pd.DataFrame(
 # The original sent the scores through a ReLU, which turns every score below 0 into 0, and took the softmax of that. Two
 # things follow.
 #
-# - No word can have a smaller probability than $e^0 / \sum_v e^{z_v}$, where $z_v$ are the scores of all words. Rare words
-#   need a far smaller one.
+# - No word can have a smaller probability than $e^0 / \sum_v e^{z_v}$, where $z_v$ are the scores of all words
+#   after the ReLU. Rare words need a far smaller one.
 # - A score that was cut has the derivative zero. If the word with this score is the very word that is asked for, the model
 #   is not told to lift it.
 #
@@ -551,7 +553,8 @@ p_plain, _ = fit(lambda scores: scores)
 p_relu, scores_relu = fit(torch.relu)
 
 # %% [markdown]
-# The black line is what is wanted. Look for the triangles that do not follow it.
+# The black line is what is wanted. Look for the triangles that do not follow it. (A few circles that
+# began too high have not come all the way down in 500 steps.)
 
 # %%
 from elmo_helpers.display.bilm_plots import plot_word_probabilities
@@ -629,7 +632,7 @@ begins, and it ended {original_first - original_last:.3f} nats lower**, having l
 # word that the forward loss asks for. The network can look up its answer.
 #
 # On real text this shows only as a suspiciously good loss. To *prove* it we need a text in which nothing can be predicted.
-# So: every word is drawn at random from a few, all equally likely, and every step draws fresh titles, so that nothing can
+# So: every word is drawn at random from K words, all equally likely, and every step draws fresh titles, so that nothing can
 # be learned by heart either. Whatever a model has read, K equally likely words cost log K nats: that is the **entropy** of
 # the text, and no honest model can be below it on average. Only the end of a title is certain, because all titles here are
 # equally long. With n words a title, the n + 1 predictions of one direction have a mean of at least
@@ -658,7 +661,7 @@ print(" ".join(random_vocabulary[i] for i in example))
 display(Markdown(f"The entropy of this text is **{entropy:.3f} nats per prediction**."))
 
 # %% [markdown]
-# Three losses are trained, in the same way and on the same titles:
+# Three networks are trained, in the same way and on the same titles:
 #
 # - **ours**: `BiLM.loss`, both directions;
 # - **the original, both targets**: its network with one output for both. The shift, the missing `batch_first` and the ReLU
@@ -758,9 +761,9 @@ can do where a word has two of them is to give each one half, which costs log 2 
 # ## 10 · The picture of what each output may see
 #
 # There is a test that needs no training. If an output $h_t$ depends on the input $x_s$, its derivative
-# $\partial h_t / \partial x_s$ is not zero. If nothing leads from $x_s$ to $h_t$, it is zero: exactly, whatever the weights
+# $\partial h_t / \partial x_s$ is, at random weights, practically never zero. If nothing leads from $x_s$ to $h_t$, it is zero: exactly, whatever the weights
 # are. We take the token vectors of our example as inputs, and for each pair (t, s) the size of the derivative: the root of
-# the sum of the squares of its P × D numbers.
+# the sum of the squares of its P × D numbers (2P × D for the original, whose output is both halves).
 #
 # The hook in the first function catches the token vectors on their way through `BiLM.forward`, so that it is the real model
 # that is tested.
@@ -776,7 +779,8 @@ def inputs_and_layers(batch):
         return caught[0]
 
     hook = model.char_cnn.register_forward_hook(catch)
-    layers = model(batch.characters, batch.tokens, batch.lengths).layers[:, 0]
+    rows = batch.characters[batch.tokens[0]]  # (T, C), a row a position: a word that occurs twice is two inputs
+    layers = model(rows, torch.arange(len(rows))[None], batch.lengths).layers[:, 0]
     hook.remove()
     return caught[0], layers
 
@@ -842,7 +846,7 @@ are to predict: on average {seen.mean() / np.diag(leaking).mean():.0%} as strong
 # %%
 half = influence(bidirectional.lstm(x[None])[0][0, :, : model.config.hidden_dim], x)
 display(
-    Markdown(f"""The forward half of the original's second layer: **{np.count_nonzero(np.triu(half, 1))} of
+    Markdown(f"""The forward half of the original's last layer: **{np.count_nonzero(np.triu(half, 1))} of
 {T * (T - 1) // 2}** forbidden pairs are not zero.""")
 )
 
@@ -899,19 +903,22 @@ display(widgets.VBox([*controls.values(), widgets.interactive_output(draw_reads,
 # ## Exercises
 #
 # 1. Set `RANDOM_WORDS` to 300. Where do the line and the curves go? Does the original's network still find its answers,
-#    and how many more steps does it need?
-# 2. Give `OriginalNetwork` one layer in place of two and run section 10 again. Is the forward half of its output
+#    and how many more `STEPS` does it need?
+# 2. Give `OriginalNetwork` one layer in place of two (`num_layers=1`) and run section 10 again; the counts below its
+#    picture answer. Is the forward half of its output
 #    triangular now? Is the whole output?
 # 3. A stretch: write a network that reads the whole title but covers position t itself, for instance one with an attention
 #    mask, so that it predicts a word from *both* sides. Show with random words and with the derivatives that it does not
-#    leak. (This is the idea of masked language models such as BERT. How many layers can yours have?)
+#    leak. (BERT reaches the same end in another way: it replaces the token at t in the input. Why may BERT have many
+#    layers, and how many may a network have that only masks attention to t?)
 
 # %% [markdown]
 # ## Where to go next
 #
 # [04 · Train, encode, mix, explore](04_train_encode.ipynb) trains this model on the whole corpus and uses its layers.
 # The paper is Peters et al. (2018), *Deep contextualized word representations*,
-# [arXiv:1802.05365](https://arxiv.org/abs/1802.05365): sections 3.1 and 3.2 describe what you have seen here.
+# [arXiv:1802.05365](https://arxiv.org/abs/1802.05365): section 3.1 describes the two
+# models that you have seen here, 3.4 the published sizes, and 3.2 is for notebook 04.
 
 # %% [markdown]
 # ## Versions

@@ -28,7 +28,7 @@ TITLES = "../data/title_text.csv"  # your titles; the default corpus is written 
 PROCESSED = "../data/processed"  # the corpus that notebook 01 makes
 MODELS = "../data/models"  # where the trained model is saved
 SEED = 0  # of every random choice below
-PRESET = "tutorial"  # sizes of the model: the original's
+PRESET = "tutorial"  # sizes of the old tutorial's model
 CHARACTER_DIM = 16  # E, numbers in a learned character vector; None: one-hot, as the original
 SKIP_CONNECTIONS = True  # the second LSTM layer adds its input to its output
 DROPOUT = 0.1  # share of the numbers that are set to 0 in training
@@ -244,7 +244,7 @@ table[table["the original"] != table["here"]]
 # One call trains. After each epoch it measures the perplexity on the validation titles, and the best model so far is
 # saved to `MODELS`. With the default corpus and sizes an epoch takes a few minutes on two cores of a CPU.
 #
-# Perplexity is e to the power of the loss in nats. A perplexity of 100 means: on the average the model is as unsure
+# Perplexity is e to the power of the loss in nats. A perplexity of 100 means: on average the model is as unsure
 # as if it had to choose among 100 equally likely words. It is exact here, over all V words and without dropout.
 
 # %%
@@ -828,8 +828,8 @@ period_encoder.encode(queries.titles).shape
 # A vector has many numbers, and a map has two. We draw two maps of the mean over words, with the learned shares and
 # each vector scaled to length 1:
 #
-# - **PCA** keeps the two directions in which the vectors differ most. Distances on it are true, but all that lies in
-#   the other directions is lost.
+# - **PCA** keeps the two directions in which the vectors differ most. Titles that are far apart on it are far
+#   apart; titles close together on it may still differ in the other directions.
 # - **t-SNE** tries to keep each title's nearest neighbours near. Who stands together means something; how far apart
 #   the groups stand does not.
 #
@@ -949,9 +949,9 @@ show_source(BiLM.load, docstring=False)
 # ## Exercises
 #
 # 1. Set `WORD` to another word with several uses, such as "bank", "interest" or "still". In which layer do its uses
-#    lie apart?
-# 2. Set `SKIP_CONNECTIONS = False` and `CHARACTER_DIM = None`, as in the original, with `EPOCHS = 1`. Which of the
-#    two changes costs more perplexity on the test titles? Try each alone.
+#    lie apart? (A word with fewer than 20 occurrences gives way to a frequent one: raise `SEARCH_TITLES`.)
+# 2. First run with `EPOCHS = 1` and the settings as they are. Then set `SKIP_CONNECTIONS = False` and `CHARACTER_DIM = None`, as in the original, one at
+#    a time, each with a `MODELS` of its own. Which of the two changes costs more perplexity on the test titles?
 # 3. A stretch: the nearest titles share function words more than subjects. Subtract from each vector the mean of all
 #    searched vectors before the cosine is taken, or weigh each word by how rare it is. Does the median distance in
 #    years fall? Do the neighbours look better to you?
@@ -963,7 +963,8 @@ show_source(BiLM.load, docstring=False)
 # - Every function used here has a docstring with the shapes that it takes and gives: start with `Encoder` and
 #   `train`.
 # - The paper: Peters et al. (2018), *Deep contextualized word representations*,
-#   [arXiv:1802.05365](https://arxiv.org/abs/1802.05365). Its section 3 is what you have just built.
+#   [arXiv:1802.05365](https://arxiv.org/abs/1802.05365). Its sections 3.1, 3.2 and 3.4 are what you
+#   have just built, at a small size.
 
 # %% [markdown]
 # ## Versions

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from elmo_helpers import BiLMConfig, CharCNNConfig, ElmoHelpersError, TextConfig, TrainingConfig
@@ -40,6 +41,17 @@ def test_tutorial_has_the_sizes_of_the_original():
         (lambda: TrainingConfig(learning_rate=-1.0), "learning_rate=-1.0"),
         (lambda: TrainingConfig(final_learning_rate=1.0), "final_learning_rate=1.0"),
         (lambda: TrainingConfig(gradient_clip=0.0), "gradient_clip=0.0"),
+        (lambda: TrainingConfig(learning_rate="1e-3"), "learning_rate='1e-3': expected a number above 0"),
+        (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate=inf"),
+        (lambda: TrainingConfig(learning_rate=True), "learning_rate=True"),
+        (lambda: TrainingConfig(seed=-1), "seed=-1"),
+        (lambda: TrainingConfig(unigram_bias="no"), "unigram_bias='no': expected True or False"),
+        (lambda: BiLMConfig(dropout=None), "dropout=None"),
+        (lambda: BiLMConfig(skip_connections="false"), "skip_connections='false'"),
+        (lambda: BiLMConfig(char_cnn="tutorial"), "char_cnn='tutorial': expected a CharCNNConfig"),
+        (lambda: CharCNNConfig(filters=((1.9, 4),)), "1.9: expected a whole number"),
+        (lambda: TextConfig(tokenizer=None), "tokenizer=None"),
+        (lambda: TextConfig(lowercase="no"), "lowercase='no'"),
         (lambda: TextConfig.from_dict({"tokeniser": "en"}), "tokeniser"),
         (lambda: BiLMConfig.from_dict([]), "unknown settings list"),
         (lambda: BiLMConfig.from_dict({"char_cnn": {"filters": 5}}), "filters"),
@@ -48,6 +60,13 @@ def test_tutorial_has_the_sizes_of_the_original():
 def test_values_that_make_no_sense(make, message):
     with pytest.raises(ElmoHelpersError, match=message):
         make()
+
+
+def test_numpy_numbers_are_numbers():
+    config = BiLMConfig(n_layers=np.int64(3), cell_clip=np.float32(3), skip_connections=np.bool_(True))
+    assert config == BiLMConfig(n_layers=3, cell_clip=3.0, skip_connections=True)
+    assert json.loads(json.dumps(config.to_dict()))["cell_clip"] == 3
+    assert TrainingConfig(epochs=np.int32(3), seed=np.int64(1)) == TrainingConfig(epochs=3, seed=1)
 
 
 def test_a_changed_setting_is_another_configuration():

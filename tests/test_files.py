@@ -1,5 +1,7 @@
 """Files and directories appear whole or not at all."""
 
+import os
+
 import pytest
 
 from elmo_helpers.errors import ElmoHelpersError
@@ -17,8 +19,8 @@ def interrupted_file(path):
 
 
 def interrupted_directory(path):
-    with whole_directory(path, marker="m.json") as temporary:
-        write_json(temporary / "m.json", "half of")
+    with whole_directory(path, header="m.json", format_name="ours") as temporary:
+        write_json(temporary / "m.json", {"format": "ours", "text": "half of"})
         raise Interrupted
 
 
@@ -40,10 +42,10 @@ def test_interrupted_file_leaves_the_old_one(tmp_path):
 
 def test_directory_is_replaced_whole(tmp_path):
     for text in ("one", "two"):
-        with whole_directory(tmp_path / "d", marker="m.json") as path:
-            write_json(path / "m.json", text)
+        with whole_directory(tmp_path / "d", header="m.json", format_name="ours") as path:
+            write_json(path / "m.json", {"format": "ours", "text": text})
         (tmp_path / "d" / f"notes on {text}").touch()
-    assert read_json(tmp_path / "d" / "m.json") == "two"
+    assert read_json(tmp_path / "d" / "m.json")["text"] == "two"
     assert sorted(p.name for p in (tmp_path / "d").iterdir()) == ["m.json", "notes on one", "notes on two"]
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -52,35 +54,35 @@ def test_finished_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "usual").touch()
     with whole_file(tmp_path / "a.txt") as path:
         path.write_text("a")
-    with whole_directory(tmp_path / "d", marker="m.json") as path:
+    with whole_directory(tmp_path / "d", header="m.json", format_name="ours") as path:
         (path / "m.json").touch(mode=0o600)
     for written in (tmp_path / "a.txt", tmp_path / "d" / "m.json"):
         assert written.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_interrupted_directory_leaves_the_old_one(tmp_path):
-    with whole_directory(tmp_path / "d", marker="m.json") as path:
-        write_json(path / "m.json", "old")
+    with whole_directory(tmp_path / "d", header="m.json", format_name="ours") as path:
+        write_json(path / "m.json", {"format": "ours", "text": "old"})
     with pytest.raises(Interrupted):
         interrupted_directory(tmp_path / "d")
-    assert read_json(tmp_path / "d" / "m.json") == "old"
+    assert read_json(tmp_path / "d" / "m.json")["text"] == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_an_empty_directory_may_be_filled_and_a_foreign_one_not(tmp_path):
     (tmp_path / "empty").mkdir()
-    with whole_directory(tmp_path / "empty", marker="m.json") as path:
+    with whole_directory(tmp_path / "empty", header="m.json", format_name="ours") as path:
         write_json(path / "m.json", 1)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.png").touch()
     with (
         pytest.raises(ElmoHelpersError, match="photos holds other files"),
-        whole_directory(tmp_path / "photos", marker="m.json"),
+        whole_directory(tmp_path / "photos", header="m.json", format_name="ours"),
     ):
         pass
     with (
         pytest.raises(ElmoHelpersError, match="is a file"),
-        whole_directory(tmp_path / "photos" / "cat.png", marker="m.json"),
+        whole_directory(tmp_path / "photos" / "cat.png", header="m.json", format_name="ours"),
     ):
         pass
     assert (tmp_path / "photos" / "cat.png").exists()
@@ -95,3 +97,49 @@ def test_json(tmp_path):
         read_json(tmp_path / "b.json")
     with pytest.raises(ElmoHelpersError, match=r"c.json is missing"):
         read_json(tmp_path / "c.json")
+
+
+def test_the_same_name_of_another_programs_file_is_no_licence(tmp_path):
+    write_json(tmp_path / "m.json", {"format": "theirs"})
+    with (
+        pytest.raises(ElmoHelpersError, match="left as it is"),
+        whole_directory(tmp_path, header="m.json", format_name="ours"),
+    ):
+        pass
+    assert read_json(tmp_path / "m.json") == {"format": "theirs"}
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real.txt").write_text("old")
+    (tmp_path / "d").symlink_to(tmp_path / "real")
+    (tmp_path / "a.txt").symlink_to(tmp_path / "real.txt")
+    for text in ("one", "two"):
+        with whole_directory(tmp_path / "d", header="m.json", format_name="ours") as path:
+            write_json(path / "m.json", {"format": "ours", "text": text})
+        with whole_file(tmp_path / "a.txt") as path:
+            path.write_text(text)
+    assert (tmp_path / "d").is_symlink()
+    assert read_json(tmp_path / "real" / "m.json")["text"] == "two"
+    assert (tmp_path / "a.txt").is_symlink()
+    assert (tmp_path / "real.txt").read_text() == "two"
+
+
+def test_what_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in (
+        (tmp_path / "pipe", "no ordinary file"),
+        (tmp_path, "no ordinary file"),
+        (tmp_path / "file" / "a.txt", "cannot be written"),
+        (tmp_path / ("x" * 300), "cannot be written"),
+    ):
+        with pytest.raises(ElmoHelpersError, match=message), whole_file(path):
+            pass
+    with (
+        pytest.raises(ElmoHelpersError, match="cannot be written"),
+        whole_directory(tmp_path / "file" / "d", header="m.json", format_name="ours"),
+    ):
+        pass
+    with pytest.raises(ElmoHelpersError, match="cannot be read"):
+        read_json(tmp_path)

@@ -254,7 +254,8 @@ def plot_costs(sizes: Mapping[str, int], ours: str | None = None, *, ax: Axes | 
         ax.xaxis.set_minor_formatter(NullFormatter())
         ax.invert_yaxis()
         ax.set(
-            xlabel="bytes (log axis: each mark is ten times the one before)", title="What it costs to store the titles"
+            xlabel="bytes (log axis: each labelled mark is ten times the one before)",
+            title="What it costs to store the titles",
         )
     return ax
 

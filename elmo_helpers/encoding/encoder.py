@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, BiLMOutput
 from elmo_helpers.model.scalar_mix import ScalarMix
@@ -44,13 +45,18 @@ class Encoder:
         """An encoder.
 
         Args:
-            model: A model, or the directory of a saved one. It is put into evaluation mode.
+            model: A model, or the directory of a saved one. Encoding puts it into evaluation mode.
             mix: How `encode` weighs the layers, over as many as the pooling has (see `encode_layers`); None: all
                 alike, γ = 1.
             batch_size: Titles computed together.
+
+        Raises:
+            ElmoHelpersError: The directory holds no model, or an argument is of the wrong kind.
         """
-        self.model = (model if isinstance(model, BiLM) else BiLM.load(model)).eval()
-        self.mix, self.batch_size = mix, batch_size
+        if mix is not None and not isinstance(mix, ScalarMix):
+            raise ElmoHelpersError(f"mix={mix!r:.60}: expected a ScalarMix, or None.")
+        self.model = model if isinstance(model, BiLM) else BiLM.load(model)
+        self.mix, self.batch_size = mix, whole_number("batch_size", batch_size, 1)
 
     def encode(
         self, titles: Sequence[str] | Sequence[Sequence[str]], pooling: str = "states", *, progress: bool = False
@@ -105,7 +111,7 @@ class Encoder:
             else:
                 words = output.layers[:, :, 1:-1]
                 pooled = words.mean(2) if pooling == "mean" else words.amax(2)
-            vectors[rows] = pooled.transpose(0, 1).cpu().numpy()
+            vectors[rows] = pooled.transpose(0, 1).float().cpu().numpy()
         return vectors
 
     def encode_tokens(
@@ -115,7 +121,7 @@ class Encoder:
         tokens = self.tokenize(titles)
         vectors: list[TokenVectors | None] = [None] * len(tokens)
         for rows, output in self._batches(tokens, False, progress):
-            layers = output.layers[:, :, 1:-1].transpose(0, 1).cpu().numpy()
+            layers = output.layers[:, :, 1:-1].transpose(0, 1).float().cpu().numpy()
             for row, title in zip(rows, layers, strict=True):
                 vectors[row] = TokenVectors(tokens[row], title.copy())
         return vectors
@@ -128,6 +134,8 @@ class Encoder:
         """
         if isinstance(titles, str):
             raise ElmoHelpersError(f"titles: expected a list of titles, and got one string; pass [{titles[:40]!r}].")
+        if hasattr(titles, "columns"):
+            raise ElmoHelpersError("titles: expected a list of titles, and got a table; pass its column of titles.")
         titles = list(titles)
         raw = bool(titles) and isinstance(titles[0], str)
         for i, title in enumerate(titles):
@@ -154,10 +162,14 @@ class Encoder:
 
     @torch.no_grad()
     def _forward(self, titles: list[list[str]], return_states: bool) -> BiLMOutput:
-        model = self.model
+        model = self.model.eval()  # here, since it may have been trained further since the last call
         batch = Batch.of_words(titles, model.character_vocabulary, model.vocabulary, errors="skip", device=model.device)
         return model(batch.characters, batch.tokens, batch.lengths, return_states=return_states)
 
 
 def _is_tokens(title: object) -> bool:
-    return isinstance(title, Sequence) and not isinstance(title, str) and all(isinstance(t, str) for t in title)
+    return (
+        isinstance(title, Sequence | np.ndarray)
+        and not isinstance(title, str)
+        and all(isinstance(t, str) for t in title)
+    )

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.scalar_mix import ScalarMix
 
@@ -52,11 +53,20 @@ def learn_mix(
     Raises:
         ElmoHelpersError: The shapes do not fit together, or there is nothing to learn from.
     """
+    layers, labels = np.array(layers, dtype=np.float32), np.asarray(labels)
     if layers.ndim != 3 or labels.shape != layers.shape[:1] or not len(labels):
         raise ElmoHelpersError(
             f"layers and labels: expected shapes (N, L, dim) and (N,) with N at least 1, and got {layers.shape} and "
             f"{labels.shape}."
         )
+    if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() >= (n_classes or np.inf):
+        raise ElmoHelpersError(
+            f"labels: expected whole numbers from 0, below n_classes={n_classes}, and got "
+            f"{labels.dtype} from {labels.min()} to {labels.max()}."
+        )
+    if not np.isfinite(layers).all():
+        raise ElmoHelpersError("layers: expected finite numbers; encode the titles with a model that has learned.")
+    batch_size = whole_number("batch_size", batch_size, 1)
     x, y = torch.from_numpy(layers), torch.from_numpy(np.asarray(labels, dtype=np.int64))
     with torch.random.fork_rng():
         torch.manual_seed(seed)

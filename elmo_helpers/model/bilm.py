@@ -198,7 +198,8 @@ class BiLM(nn.Module):
             ElmoHelpersError: A file is missing or damaged, or the files do not fit together.
         """
         config, text, vocabulary, weights = read_model(directory)
-        model = cls(config, vocabulary, text)
+        with torch.random.fork_rng():  # fresh weights are drawn, and replaced at once
+            model = cls(config, vocabulary, text)
         check_weights(weights, model.state_dict(), directory)
         model.load_state_dict(weights)
         return model.eval()

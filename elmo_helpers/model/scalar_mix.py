@@ -24,10 +24,8 @@ class ScalarMix(nn.Module):
         """
         super().__init__()
         weights = torch.zeros(n_layers) if initial_weights is None else torch.as_tensor(initial_weights).float()
-        if weights.shape != (n_layers,):
-            raise ElmoHelpersError(
-                f"initial_weights: expected {n_layers} numbers, and got shape {tuple(weights.shape)}."
-            )
+        if weights.shape != (n_layers,) or not weights.isfinite().all():
+            raise ElmoHelpersError(f"initial_weights: expected {n_layers} finite numbers, and got {weights.tolist()}.")
         self.weights = nn.Parameter(weights.clone(), requires_grad=trainable)  # w
         self.gamma = nn.Parameter(torch.ones(()), requires_grad=trainable)  # γ
 

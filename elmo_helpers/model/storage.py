@@ -28,7 +28,7 @@ def write_model(
     weights: dict[str, Tensor],
 ) -> None:
     """Write all that a model is to `directory`, whole or not at all."""
-    with whole_directory(directory, marker="config.json") as path:
+    with whole_directory(directory, header="config.json", format_name=FORMAT) as path:
         write_json(path / "config.json", {"format": FORMAT, "model": config.to_dict(), "text": text.to_dict()})
         vocabulary.save(path / "vocabulary.json")
         save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, path / "model.safetensors")
@@ -61,7 +61,7 @@ def _read_weights(directory: Path) -> dict[str, Tensor]:
         return load_file(path)
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: check the directory's name, or save the model again.") from None
-    except SafetensorError as error:
+    except (OSError, SafetensorError) as error:
         raise ElmoHelpersError(f"{path} is damaged ({error}): restore it, or save the model again.") from None
 
 
@@ -69,7 +69,7 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], direc
     """Check that weights have the names and shapes that the configuration asks for.
 
     Raises:
-        ElmoHelpersError: One is missing, is too many, has another shape, or is no floating-point tensor.
+        ElmoHelpersError: One is missing, is too many, has another shape, is no floating-point tensor, or is not finite.
     """
     for name in sorted(expected.keys() | weights.keys()):
         wanted = f"float {tuple(expected[name].shape)}" if name in expected else "nothing of that name"
@@ -81,4 +81,9 @@ def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], direc
             raise ElmoHelpersError(
                 f"{Path(directory) / 'model.safetensors'}: {name}: found {found}, and config.json and vocabulary.json "
                 f"ask for {wanted}: the files do not belong together."
+            )
+        if not weights[name].isfinite().all():
+            raise ElmoHelpersError(
+                f"{Path(directory) / 'model.safetensors'}: {name} holds numbers that are not finite: restore the file, "
+                "or train the model again at a lower learning rate."
             )

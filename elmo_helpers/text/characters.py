@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 # The original tutorial's characters in its order; the id of each is its place here, counted from 1.
@@ -40,12 +41,8 @@ class CharacterVocabulary:
     """
 
     def __init__(self, scheme: str = "tutorial", max_characters: int = 30) -> None:
-        if scheme not in SCHEMES:
-            raise ElmoHelpersError(f"scheme={scheme!r}: expected one of {', '.join(SCHEMES)}.")
-        if isinstance(max_characters, bool) or not isinstance(max_characters, int) or max_characters < 3:
-            raise ElmoHelpersError(f"max_characters={max_characters!r}: expected a whole number of at least 3.")
-        self.scheme = scheme
-        self.max_characters = max_characters
+        self.scheme = choice("scheme", scheme, SCHEMES)
+        self.max_characters = whole_number("max_characters", max_characters, 3)
 
     @property
     def size(self) -> int:

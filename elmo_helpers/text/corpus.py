@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
@@ -258,10 +259,15 @@ class Corpus:
     def _rows_at(self, indices: Indices | None) -> NDArray[np.int64]:
         if indices is None:
             return self.rows
-        if not isinstance(indices, slice):
-            indices = np.asarray(indices)
-            if indices.size == 0:
-                indices = indices.astype(np.int64)  # NumPy takes an empty list for floats
+        if isinstance(indices, slice):
+            return self.rows[indices]
+        indices = np.asarray(indices)
+        if indices.size == 0:
+            indices = indices.astype(np.int64)  # NumPy takes an empty list for floats
+        if indices.ndim != 1 or indices.dtype.kind not in "iub":
+            raise ElmoHelpersError(
+                f"indices: expected a slice, or a list of whole numbers or of truth values, and got {indices!r:.60}."
+            )
         return self.rows[indices]
 
     def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -269,8 +275,8 @@ class Corpus:
 
     def _padded(self, rows: NDArray[np.int64], length: int | None) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Lexicon ids (B, T) with boundaries, and lengths (B,), for rows of the whole corpus."""
-        if length is not None and length < 2:
-            raise ElmoHelpersError(f"length={length}: expected at least 2, the boundaries.")
+        if length is not None:
+            length = whole_number("length", length, 2)  # the boundaries
         n_words = self._lengths(rows)
         if length is None:
             length = int(n_words.max(initial=0)) + 2

@@ -94,7 +94,7 @@ def save_corpus(data: CorpusData, directory: str | os.PathLike) -> None:
         "characters": data.character_vocabulary.to_dict(),
         "sizes": data.sizes,
     }
-    with whole_directory(directory, marker=_HEADER) as temporary:
+    with whole_directory(directory, header=_HEADER, format_name=_FORMAT["format"]) as temporary:
         with pa.OSFile(str(temporary / _TABLE), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
             writer.write_batch(data.batch)
         write_json(temporary / _LEXICON, {"words": data.lexicon, "counts": data.lexicon_counts.tolist()})
@@ -158,6 +158,9 @@ def _read_lexicon(path: Path) -> tuple[list[str], NDArray[np.int64]]:
         raise _damaged(path, "expected lists named words and counts, of one length")
     if tuple(words[:3]) != LEXICON_SPECIALS or not all(isinstance(word, str) for word in words):
         raise _damaged(path, f"expected words, {', '.join(LEXICON_SPECIALS)} first")
+    distinct = words[len(LEXICON_SPECIALS) :]  # a word that reads "<pad>" may be among them
+    if len(set(distinct)) < len(distinct):
+        raise _damaged(path, "a word stands there twice")
     if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
         raise _damaged(path, "expected whole numbers of at least 0 as counts")
     return words, np.array(counts, dtype=np.int64)

@@ -135,6 +135,8 @@ def default_titles(path: str | os.PathLike = "data/title_text.csv") -> Path:
         ElmoHelpersError: `path` is not named `.csv`.
     """
     path = Path(path)
+    if path.is_dir():
+        raise ElmoHelpersError(f"{path} is a directory: name a file that ends in .csv.")
     if path.exists():
         return path
     if path.suffix.lower() != ".csv":
@@ -188,6 +190,8 @@ def _table_rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, str, str
                 f"{path} has no column {' and no column '.join(missing)}, only {header}: name its columns in the "
                 f"first line, apart by commas."
             )
+        if twice := [name for name in ("title", "date") if header.count(name) > 1]:
+            raise ElmoHelpersError(f"{path} has more than one column {twice[0]}: rename the others.")
         title, date = header.index("title"), header.index("date")
         line = table.line_num + 1
         for fields in table:
@@ -231,6 +235,12 @@ def _check_utf8(path: Path) -> None:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
+        for start, remedy in (
+            (b"\x1f\x8b", "a gzip file: add .gz to its name"),
+            (b"PK", "a zip or Excel file: save it as CSV"),
+        ):
+            if content.startswith(start):
+                raise ElmoHelpersError(f"{path} is {remedy}.") from None
         line = content.count(b"\n", 0, error.start) + 1
         likely = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
         raise ElmoHelpersError(

@@ -11,6 +11,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 from tqdm.auto import tqdm
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 _SMALL = 5000  # fewer titles than this are done sooner than other processes are started
@@ -34,8 +35,8 @@ class Tokenizer:
     """
 
     def __init__(self, name: str = "en", processes: int | None = None) -> None:
-        if processes is not None and (isinstance(processes, bool) or not isinstance(processes, int) or processes < 1):
-            raise ElmoHelpersError(f"processes={processes!r}: expected a whole number of at least 1, or None.")
+        if processes is not None:
+            processes = whole_number("processes", processes, 1)
         if name not in ("en", "whitespace"):
             _splitter(name)  # fails here rather than in the middle of the work
         self.name = name
@@ -53,6 +54,8 @@ class Tokenizer:
         """
         if isinstance(titles, str):
             raise ElmoHelpersError(f"titles={titles!r} is one string: pass a list of titles.")
+        if hasattr(titles, "columns"):
+            raise ElmoHelpersError("titles: expected a list of titles, and got a table; pass its column of titles.")
         total = len(titles) if hasattr(titles, "__len__") else None
         return iter(tqdm(self._stream(titles), total=total, desc="tokens", unit=" titles", disable=not progress))
 
@@ -75,7 +78,7 @@ def _checked(titles: Iterable[str]) -> Iterator[str]:
     for i, title in enumerate(titles):
         if not isinstance(title, str):
             raise ElmoHelpersError(f"titles[{i}] is {title!r}, not text: drop missing titles first.")
-        yield title
+        yield str(title)  # NumPy's strings are not those that spaCy takes
 
 
 def _in_processes(name: str, titles: Iterator[str], processes: int) -> Iterator[list[str]]:

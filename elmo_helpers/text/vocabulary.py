@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import read_json, whole_file, write_json
 
@@ -37,6 +38,7 @@ class WordVocabulary:
         counts: Sequence[int] | NDArray[np.integer] | None = None,
         special_counts: Sequence[int] = (0, 0, 0, 0),
     ) -> None:
+        words = list(words)
         self.words: list[str] = [*SPECIALS, *words]  # all of them, specials included
         self._ids: dict[str, int] = {}
         for i, word in enumerate(self.words):
@@ -63,10 +65,9 @@ class WordVocabulary:
             ElmoHelpersError: `min_count` is below 1, `max_size` is below 0, or a count is negative or not a whole
                 number.
         """
-        if min_count < 1:
-            raise ElmoHelpersError(f"min_count={min_count}: expected a whole number of at least 1.")
-        if max_size is not None and max_size < 0:
-            raise ElmoHelpersError(f"max_size={max_size}: expected a whole number of at least 0, or None for no limit.")
+        min_count = whole_number("min_count", min_count, 1)
+        max_size = None if max_size is None else whole_number("max_size", max_size, 0)
+        counts = dict(counts)
         all_counts = _whole_numbers(list(counts.values()), list(counts))
         frequent = [
             (-count, word)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.text.corpus import Corpus
@@ -38,6 +39,7 @@ def evaluate(model: BiLM, corpus: Corpus, batch_size: int = 64) -> Evaluation:
     Raises:
         ElmoHelpersError: The corpus has no title, or another vocabulary than the model.
     """
+    batch_size = whole_number("batch_size", batch_size, 1)
     if not len(corpus):
         raise ElmoHelpersError("evaluate: the corpus has no title; give one that has.")
     check_vocabulary(model, corpus)
@@ -54,7 +56,9 @@ def evaluate(model: BiLM, corpus: Corpus, batch_size: int = 64) -> Evaluation:
     finally:
         model.train(was_training)
     n = corpus.n_tokens + len(corpus)
-    return Evaluation(float(np.exp(forward / n)), float(np.exp(backward / n)), n, out_of_vocabulary_rate(corpus))
+    with np.errstate(over="ignore"):  # a model that has diverged has the perplexity infinity
+        perplexities = np.exp(np.array([forward, backward]) / n).tolist()
+    return Evaluation(*perplexities, n, out_of_vocabulary_rate(corpus))
 
 
 def out_of_vocabulary_rate(corpus: Corpus) -> float:

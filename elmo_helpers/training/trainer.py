@@ -70,12 +70,24 @@ def train(
     config = config or TrainingConfig()
     if not len(corpus):
         raise ElmoHelpersError("train: the corpus has no title; give one that has.")
+    if isinstance(model, str):
+        model = BiLMConfig.preset(model)
+    if not isinstance(model, BiLM | BiLMConfig):
+        raise ElmoHelpersError(f"model={model!r:.60}: expected a BiLM, a BiLMConfig, or the name of a preset.")
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        if not isinstance(model, BiLM):
-            model = _fresh(corpus, BiLMConfig.preset(model) if isinstance(model, str) else model, config)
+        if isinstance(model, BiLMConfig):
+            model = _fresh(corpus, model, config)
         check_vocabulary(model, corpus)
-        return _Run(model.to(device), corpus, validation, config, directory).run(progress)
+        try:
+            model = model.to(device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ElmoHelpersError(f"device={device!r}: PyTorch cannot compute there ({reason}); try 'cpu'.") from None
+        try:
+            return _Run(model, corpus, validation, config, directory).run(progress)
+        finally:
+            model.eval()
 
 
 def _fresh(corpus: Corpus, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
@@ -127,6 +139,7 @@ class _Run:
                 result = evaluate(self.model, self.validation, self.config.batch_size)
                 row |= {k: v for k, v in asdict(result).items() if k in ("forward", "backward")}
                 row["perplexity"] = result.perplexity
+            self._check_finite(row.get("perplexity", 0.0))
             history.append(row)
             score = row.get("perplexity", -epoch)  # without validation titles the latest is the best
             if score < best:
@@ -136,9 +149,20 @@ class _Run:
         self.model.load_state_dict(best_weights)
         columns = ["epoch", "step", "train_loss", "forward", "backward", "perplexity", "tokens_per_second", "seconds"]
         return TrainingResult(
-            self.model.eval(),
+            self.model,
             pd.DataFrame(history).reindex(columns=columns),
             pd.DataFrame(self.step_rows),
+        )
+
+    def _check_finite(self, perplexity: float) -> None:
+        """A model that has left the finite numbers must not become the best one, or be saved."""
+        if not math.isfinite(perplexity) or not all(p.isfinite().all() for p in self.model.parameters()):
+            raise self._diverged(f"The weights or the perplexity are not finite after step {len(self.step_rows)}")
+
+    def _diverged(self, what: str) -> ElmoHelpersError:
+        c = self.config
+        return ElmoHelpersError(
+            f"{what}: lower learning_rate (now {c.learning_rate}) or gradient_clip (now {c.gradient_clip})."
         )
 
     def _epoch(self, epoch: int, progress: bool) -> dict:
@@ -165,10 +189,7 @@ class _Run:
         loss = self.model.loss(batch.characters, batch.tokens, batch.lengths, batch.targets).mean
         value = loss.item()
         if not math.isfinite(value):
-            raise ElmoHelpersError(
-                f"The loss is {value} at step {len(self.step_rows) + 1}: lower learning_rate (now "
-                f"{self.config.learning_rate}) or gradient_clip (now {self.config.gradient_clip})."
-            )
+            raise self._diverged(f"The loss is {value} at step {len(self.step_rows) + 1}")
         self.optimizer.zero_grad()
         loss.backward()
         if self.config.gradient_clip is not None:

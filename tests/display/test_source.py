@@ -60,7 +60,9 @@ def shown(monkeypatch):
 
 def test_real_source_stands_below_its_file(shown):
     text = shown(files.write_json)["text/plain"]
-    assert text.startswith('# elmo_helpers/files.py\ndef write_json(path: Path, data: object) -> None:\n    """Write')
+    assert text.startswith(
+        '# elmo_helpers/files.py\ndef write_json(path: str | os.PathLike, data: object) -> None:\n    """Write'
+    )
     assert text.removeprefix("# elmo_helpers/files.py\n") in Path(files.__file__).read_text(encoding="utf-8")
 
 

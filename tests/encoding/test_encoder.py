@@ -1,6 +1,7 @@
 """Vectors of titles: the original's definition, and no dependence on what else is encoded."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -108,7 +109,32 @@ def test_dropout_is_off_even_after_training(toy_model):
     np.testing.assert_array_equal(encoder.encode(TOY_TITLES), encoder.encode(TOY_TITLES))
 
 
-def test_bad_input(encoder):
+def test_a_model_that_is_trained_again_is_encoded_without_dropout(encoder, toy_model):
+    toy_model.dropout.p = 0.5
+    before = encoder.encode(TOY_TITLES)
+    toy_model.train()
+    np.testing.assert_array_equal(encoder.encode(TOY_TITLES), before)
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Series, iter])
+def test_any_sequence_of_titles(encoder, kind):
+    np.testing.assert_array_equal(encoder.encode(kind(TOY_TITLES)), encoder.encode(TOY_TITLES))
+
+
+def test_a_model_in_half_precision(toy_model):
+    full = Encoder(toy_model).encode(TOY_TITLES)
+    half = Encoder(toy_model.bfloat16()).encode(TOY_TITLES)
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, full, atol=0.05)
+
+
+def test_bad_input(encoder, toy_model):
+    with pytest.raises(ElmoHelpersError, match="batch_size=-1"):
+        Encoder(toy_model, batch_size=-1)
+    with pytest.raises(ElmoHelpersError, match=r"mix=\[0.5, 0.5\]: expected a ScalarMix"):
+        Encoder(toy_model, mix=[0.5, 0.5])
+    with pytest.raises(ElmoHelpersError, match="got a table"):
+        encoder.encode(pd.DataFrame({"title": ["the cat"]}))
     with pytest.raises(ElmoHelpersError, match="got one string; pass"):
         encoder.encode("the old dog")
     with pytest.raises(ElmoHelpersError, match="number 1 is nan: expected a string"):

@@ -42,6 +42,17 @@ def test_same_seed_same_weights(rng):
     assert not torch.equal(one.linear.weight, other.linear.weight)
 
 
+def test_labels_and_layers_that_cannot_be_learned(rng):
+    layers, labels = task(rng, 1)
+    for wrong in (labels - 100, labels + 0.7):
+        with pytest.raises(ElmoHelpersError, match="labels: expected whole numbers"):
+            learn_mix(layers, wrong)
+    with pytest.raises(ElmoHelpersError, match="below n_classes=2"):
+        learn_mix(layers, labels, n_classes=2)
+    with pytest.raises(ElmoHelpersError, match="finite"):
+        learn_mix(layers * np.nan, labels)
+
+
 def test_bad_shapes():
     with pytest.raises(ElmoHelpersError, match=r"\(N, L, dim\) and \(N,\).*\(4, 2\) and \(4,\)"):
         learn_mix(np.zeros((4, 2), dtype=np.float32), np.zeros(4, dtype=int))

@@ -44,5 +44,5 @@ def test_frozen():
 def test_wrong_number_of_layers():
     with pytest.raises(ElmoHelpersError, match="expected 3"):
         ScalarMix(3)(torch.randn(2, 4))
-    with pytest.raises(ElmoHelpersError, match="expected 3 numbers"):
+    with pytest.raises(ElmoHelpersError, match="expected 3 finite numbers"):
         ScalarMix(3, [1.0, 2.0])

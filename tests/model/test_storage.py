@@ -36,6 +36,20 @@ def test_saving_again_replaces_the_model(toy_model, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+def test_another_programs_model_is_left_alone(toy_model, tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ElmoHelpersError, match="left as it is"):
+        toy_model.save(tmp_path)
+    assert (tmp_path / "config.json").read_text() == '{"model_type": "bert"}'
+
+
+def test_loading_leaves_the_random_state(toy_model, tmp_path):
+    toy_model.save(tmp_path / "model")
+    state = torch.random.get_rng_state()
+    BiLM.load(tmp_path / "model")
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
 def test_a_directory_of_something_else_is_left_alone(toy_model, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ElmoHelpersError, match="holds other files"):
@@ -61,6 +75,12 @@ def _reshape(directory, _):
 def _integers(directory, _):
     weights = load_file(directory / "model.safetensors")
     weights["softmax.bias"] = weights["softmax.bias"].long()
+    save_file(weights, directory / "model.safetensors")
+
+
+def _not_a_number(directory, _):
+    weights = load_file(directory / "model.safetensors")
+    weights["softmax.bias"][3] = torch.nan
     save_file(weights, directory / "model.safetensors")
 
 
@@ -96,6 +116,7 @@ def _other_format(directory, _):
         (_cut, "model.safetensors", "damaged"),
         (_reshape, None, r"softmax.bias: found float \(24,\).*ask for float \(25,\)"),
         (_integers, None, r"softmax.bias: found torch.int64"),
+        (_not_a_number, None, "softmax.bias holds numbers that are not finite"),
         (_extra, None, "surprise.*nothing of that name"),
         (_unknown_setting, None, "n_heads"),
         (_wrong_type, None, "n_layers='two'"),

@@ -258,3 +258,9 @@ def test_any_words_come_back_as_they_were(titles):
     )
     assert corpus.token_batch(range(len(titles)))[0].tolist() == padded_by_loop(corpus)
     assert ((corpus.padded_tokens() > 0) == corpus.padded_characters().any(axis=2)).all()
+
+
+def test_indices_that_are_none(corpus):
+    for wrong in (5, [1.0], [[0, 1]]):
+        with pytest.raises(ElmoHelpersError, match="indices: expected"):
+            corpus.select(wrong)

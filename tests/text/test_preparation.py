@@ -60,6 +60,18 @@ def test_settings_reach_the_corpus(csv, tmp_path):
     assert corpus.split("train").dates.max() < corpus.split("test").dates.min()
 
 
+def test_a_corpus_of_other_characters_is_not_passed_off(csv, tmp_path):
+    prepare_corpus(csv, tmp_path / "corpus")
+    with pytest.raises(ElmoHelpersError, match=r"utf8.*is asked for: remove the directory"):
+        prepare_corpus(csv, tmp_path / "corpus", characters=CharacterVocabulary("utf8", 24))
+
+
+def test_no_title_left(tmp_path):
+    (tmp_path / "titles.txt").write_text("Ω\nщ\n", encoding="utf-8")
+    with pytest.raises(ElmoHelpersError, match=r"titles.txt: no title is left.*2 character outside the 69"):
+        prepare_corpus(tmp_path / "titles.txt", tmp_path / "corpus")
+
+
 def test_nothing_is_written_on_bad_input(tmp_path):
     (tmp_path / "titles.csv").write_text("headline,date\nx,2001-01-01\n")
     with pytest.raises(ElmoHelpersError, match="title"):

@@ -343,3 +343,21 @@ def test_default_titles_are_written_whole_or_not_at_all(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ElmoHelpersError, match=r"ends in \.csv"):
         default_titles(tmp_path / "titles.txt")
+
+
+def test_files_of_other_kinds_are_named(tmp_path):
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"title,date\nx,2001-01-01\n"))
+    (tmp_path / "sheet.csv").write_bytes(b"PK\x03\x04\xff\xfe")
+    (tmp_path / "twice.csv").write_text("title,date,title\na,2001-01-01,b\n")
+    for name, message in (
+        ("packed.csv", "packed.csv is a gzip file: add .gz"),
+        ("sheet.csv", "sheet.csv is a zip or Excel file"),
+        ("twice.csv", "more than one column title"),
+    ):
+        with pytest.raises(ElmoHelpersError, match=message):
+            read_titles(tmp_path / name)
+
+
+def test_a_directory_is_no_place_for_the_default_titles(tmp_path):
+    with pytest.raises(ElmoHelpersError, match="is a directory"):
+        default_titles(tmp_path)

@@ -3,6 +3,7 @@ import math
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,3 +162,13 @@ def test_every_running_word_is_counted_once(tokens, min_count, max_size):
     assert vocabulary.counts[4:].min(initial=min_count) >= min_count
     assert [vocabulary.id(word) for word in vocabulary] == list(range(len(vocabulary)))
     assert WordVocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+def test_counts_of_a_series_and_a_path_as_text(tmp_path):
+    vocabulary = WordVocabulary.from_counts(pd.Series({"a": 3, "b": 1}), min_count=np.int64(2))
+    assert vocabulary.words[4:] == ["a"]
+    vocabulary.save(str(tmp_path / "v.json"))
+    assert WordVocabulary.load(str(tmp_path / "v.json")) == vocabulary
+    for wrong in ({"min_count": "2"}, {"min_count": 1.5}, {"max_size": 1.5}):
+        with pytest.raises(ElmoHelpersError, match="expected a whole number"):
+            WordVocabulary.from_counts({"a": 1}, **wrong)

@@ -52,6 +52,11 @@ def test_out_of_vocabulary_rate_by_hand():
     assert evaluate(model, corpus).oov_rate == pytest.approx(1 / 6)
 
 
+def test_batch_size_that_makes_no_sense(toy_model, toy_corpus):
+    with pytest.raises(ElmoHelpersError, match="batch_size=-1"):
+        evaluate(toy_model, toy_corpus, batch_size=-1)
+
+
 def test_nothing_to_measure(toy_model, toy_corpus):
     with pytest.raises(ElmoHelpersError, match="no title"):
         evaluate(toy_model, toy_corpus.select([]))

@@ -158,6 +158,21 @@ def test_loss_that_is_not_finite_stops(toy_corpus, toy_model):
         train(toy_corpus, toy_model, progress=False)
 
 
+def test_weights_that_are_not_finite_are_not_saved(toy_corpus, tmp_path):
+    """A last step too large leaves weights that no loss has seen."""
+    settings = TrainingConfig(epochs=1, learning_rate=1e30, gradient_clip=None)
+    with pytest.raises(ElmoHelpersError, match="not finite after step 1: lower learning_rate"):
+        train(toy_corpus, TINY, settings, validation=toy_corpus, directory=tmp_path / "m", progress=False)
+    assert not (tmp_path / "m").exists()
+
+
+def test_arguments_of_the_wrong_kind(toy_corpus):
+    with pytest.raises(ElmoHelpersError, match="model=3: expected a BiLM"):
+        train(toy_corpus, 3)
+    with pytest.raises(ElmoHelpersError, match="device='nowhere'"):
+        train(toy_corpus, TINY, device="nowhere")
+
+
 def test_nothing_to_train_on(toy_corpus):
     with pytest.raises(ElmoHelpersError, match="no title"):
         train(toy_corpus.select([]), TINY)
