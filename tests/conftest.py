@@ -1,11 +1,19 @@
 """Small corpora and models that many tests use."""
 
+import os
+
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from elmo_helpers import BiLM, BiLMConfig, CharacterVocabulary, Corpus, TextConfig, WordVocabulary
+
+# Elsewhere each run tries other examples; where a run decides about a change, the same ones every time.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 # Tiny models are computed faster by one thread than by several that wait for each other.
 torch.set_num_threads(1)

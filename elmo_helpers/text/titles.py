@@ -237,7 +237,7 @@ def _check_utf8(path: Path) -> None:
     except UnicodeDecodeError as error:
         for start, remedy in (
             (b"\x1f\x8b", "a gzip file: add .gz to its name"),
-            (b"PK", "a zip or Excel file: save it as CSV"),
+            (b"PK\x03\x04", "a zip or Excel file: save it as CSV"),
         ):
             if content.startswith(start):
                 raise ElmoHelpersError(f"{path} is {remedy}.") from None

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from small_corpora import DAYS, EMOJI, TITLES, corpus_of, frame_of
 
@@ -19,8 +19,8 @@ def corpus():
 
 
 def padded_by_loop(corpus, length=None):
-    """Lexicon ids with boundaries, made title by title."""
-    titles = [[corpus.lexicon.index(word) for word in corpus.words(i)] for i in range(len(corpus))]
+    """Lexicon ids with boundaries, made title by title; a word that reads "<pad>" is not padding."""
+    titles = [[corpus.lexicon.index(word, 1) for word in corpus.words(i)] for i in range(len(corpus))]
     length = length or max(len(title) for title in titles) + 2
     padded = []
     for title in titles:
@@ -247,6 +247,8 @@ def test_unusable_input_is_refused(frame, tokens, message):
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.text(min_size=1, max_size=12), max_size=6), min_size=1, max_size=8))
+@example([["<pad>"]])
+@example([["<S>", "</S>", "<UNK>", "<pad>", "<pad>"], ["<UNK>"]])
 def test_any_words_come_back_as_they_were(titles):
     corpus = corpus_of(titles, scheme="utf8")
     assert [corpus.words(i) for i in range(len(titles))] == titles
