@@ -79,6 +79,8 @@ def train(
         if isinstance(model, BiLMConfig):
             model = _fresh(corpus, model, config)
         check_vocabulary(model, corpus)
+        if validation is not None:  # now, rather than after the first epoch
+            check_vocabulary(model, validation)
         try:
             model = model.to(device)
         except (RuntimeError, AssertionError) as error:

@@ -169,6 +169,8 @@ def test_weights_that_are_not_finite_are_not_saved(toy_corpus, tmp_path):
 def test_arguments_of_the_wrong_kind(toy_corpus):
     with pytest.raises(ElmoHelpersError, match="model=3: expected a BiLM"):
         train(toy_corpus, 3)
+    with pytest.raises(ElmoHelpersError, match="another vocabulary"):
+        train(toy_corpus, TINY, validation=corpus_of(["other words"]))
     with pytest.raises(ElmoHelpersError, match="device='nowhere'"):
         train(toy_corpus, TINY, device="nowhere")
 
