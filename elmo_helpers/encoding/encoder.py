@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, BiLMOutput
 from elmo_helpers.model.scalar_mix import ScalarMix
@@ -94,8 +94,7 @@ class Encoder:
         Raises:
             ElmoHelpersError: The pooling is unknown.
         """
-        if pooling not in POOLINGS:
-            raise ElmoHelpersError(f"pooling={pooling!r}: expected one of {', '.join(POOLINGS)}.")
+        choice("pooling", pooling, POOLINGS)
         config = self.model.config
         if pooling == "states":
             shape = (config.n_layers, 2 * config.output_dim + 2 * config.hidden_dim)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
@@ -128,8 +128,7 @@ class Corpus:
         Raises:
             ElmoHelpersError: There is no split of that name.
         """
-        if name not in SPLITS:
-            raise ElmoHelpersError(f"split={name!r}: expected one of {', '.join(SPLITS)}.")
+        choice("split", name, SPLITS)
         splits = self._data.batch.column("split").to_numpy()[self.rows]
         return Corpus(self._data, self.rows[splits == SPLITS.index(name)])
 

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import pandas as pd
 
+from elmo_helpers.checks import choice
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
 from elmo_helpers.text.characters import CHARACTERS, SCHEMES
@@ -104,8 +105,7 @@ def clean_titles(
     Raises:
         ElmoHelpersError: There is no such scheme, no column `title`, or a title is neither text nor missing.
     """
-    if scheme not in SCHEMES:
-        raise ElmoHelpersError(f"scheme={scheme!r}: expected one of {', '.join(SCHEMES)}.")
+    choice("scheme", scheme, SCHEMES)
     if "title" not in frame:
         raise ElmoHelpersError(f"Expected a table with the column title, found {list(frame.columns)}: rename one.")
     titles = frame["title"].astype(object).where(frame["title"].notna(), "").tolist()
