@@ -29,7 +29,7 @@ lint: $(MADE)  ## check style and formatting (mend what can be: ARGS=--fix)
 	@$(PY) -m ruff format $(if $(filter --fix,$(ARGS)),,--check) .
 
 bench: $(MADE)  ## run the benchmarks
-	@shopt -s nullglob; scripts=(tests/benchmarks/*.py); \
+	@shopt -s nullglob; scripts=(tests/benchmarks/bench_*.py); \
 	(( $${#scripts[@]} )) || { echo "There is no benchmark in tests/benchmarks." >&2; exit 1; }; \
 	for script in "$${scripts[@]}"; do echo "== $$script"; $(PY) "$$script" $(ARGS) || exit; done
 

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig, TrainingConfig
+    from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig
     from elmo_helpers.encoding.encoder import Encoder
     from elmo_helpers.encoding.probe import MixClassifier, learn_mix
     from elmo_helpers.errors import ElmoHelpersError
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from elmo_helpers.text.characters import CharacterVocabulary
     from elmo_helpers.text.corpus import Corpus
     from elmo_helpers.text.preparation import prepare_corpus
+    from elmo_helpers.text.shards import CorpusShards
     from elmo_helpers.text.titles import clean_titles, default_titles, normalize_title, read_titles
     from elmo_helpers.text.tokenization import Tokenizer
     from elmo_helpers.text.vocabulary import WordVocabulary
+    from elmo_helpers.training.config import TrainingConfig
     from elmo_helpers.training.evaluation import evaluate
     from elmo_helpers.training.ngrams import InterpolatedBigramModel, UnigramModel
-    from elmo_helpers.training.trainer import train
+    from elmo_helpers.training.trainer import fine_tune, train
 
 # Each name is imported when it is first used: the processes that only cut text into tokens never load PyTorch.
 _HOME = {
@@ -43,6 +45,7 @@ _HOME = {
     "CharacterCNN": "model.char_cnn",
     "CharacterVocabulary": "text.characters",
     "Corpus": "text.corpus",
+    "CorpusShards": "text.shards",
     "ElmoHelpersError": "errors",
     "Encoder": "encoding.encoder",
     "Highway": "model.char_cnn",
@@ -51,12 +54,13 @@ _HOME = {
     "ScalarMix": "model.scalar_mix",
     "TextConfig": "config",
     "Tokenizer": "text.tokenization",
-    "TrainingConfig": "config",
+    "TrainingConfig": "training.config",
     "UnigramModel": "training.ngrams",
     "WordVocabulary": "text.vocabulary",
     "clean_titles": "text.titles",
     "default_titles": "text.titles",
     "evaluate": "training.evaluation",
+    "fine_tune": "training.trainer",
     "learn_mix": "encoding.probe",
     "normalize_title": "text.titles",
     "prepare_corpus": "text.preparation",

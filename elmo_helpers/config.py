@@ -1,4 +1,4 @@
-"""What a model and a training run are made of, as frozen dataclasses, and the presets by name."""
+"""What text and a model are made of, as frozen dataclasses, and the models' presets by name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from elmo_helpers.checks import choice, flag, number, positive, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 
-def _from_dict(cls: type, data: dict[str, Any]) -> Any:
+def from_plain_data(cls: type, data: dict[str, Any]) -> Any:
+    """A configuration of the class `cls` from what `dataclasses.asdict` made of one.
+
+    Raises:
+        ElmoHelpersError: A key is unknown, or a value is out of its range.
+    """
     known = {f.name for f in dataclasses.fields(cls)}
     if not isinstance(data, dict) or set(data) - known:
         unknown = sorted(set(data) - known) if isinstance(data, dict) else type(data).__name__
@@ -22,7 +27,7 @@ def _from_dict(cls: type, data: dict[str, Any]) -> Any:
         raise ElmoHelpersError(f"{cls.__name__}: a value has the wrong type ({error}).") from None
 
 
-def _set(config: Any, **values: Any) -> None:
+def set_checked(config: Any, **values: Any) -> None:
     """Put the checked values into a frozen dataclass."""
     for name, value in values.items():
         object.__setattr__(config, name, value)
@@ -38,7 +43,7 @@ class TextConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.tokenizer, str):
             raise ElmoHelpersError(f"tokenizer={self.tokenizer!r}: expected 'en', 'whitespace' or a pipeline's name.")
-        _set(self, lowercase=flag("lowercase", self.lowercase))
+        set_checked(self, lowercase=flag("lowercase", self.lowercase))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as stored in JSON."""
@@ -51,7 +56,7 @@ class TextConfig:
         Raises:
             ElmoHelpersError: A key is unknown.
         """
-        return _from_dict(cls, data)
+        return from_plain_data(cls, data)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class CharCNNConfig:
             for name in ("embedding_dim", "projection_dim")
             if getattr(self, name) is not None
         }
-        _set(
+        set_checked(
             self,
             filters=filters,
             max_characters=whole_number("max_characters", self.max_characters, max(widest, 4)),
@@ -114,15 +119,17 @@ class BiLMConfig:
     projection_clip: float | None = None  # the projected output is kept within ± this
     skip_connections: bool = False  # layers above the first add their input to their output
     dropout: float = 0.2  # on the input of every LSTM layer and on the top output
+    softmax: str = "auto"  # "full", "sampled" (exact outside of training), "adaptive"; "auto": by the vocabulary's size
+    n_negatives: int = 8192  # words that a sampled softmax draws at each step of training
 
     def __post_init__(self) -> None:
         if isinstance(self.char_cnn, dict):
-            _set(self, char_cnn=_from_dict(CharCNNConfig, self.char_cnn))
+            set_checked(self, char_cnn=from_plain_data(CharCNNConfig, self.char_cnn))
         if not isinstance(self.char_cnn, CharCNNConfig):
             raise ElmoHelpersError(f"char_cnn={self.char_cnn!r}: expected a CharCNNConfig.")
         if self.projection_dim is not None:
-            _set(self, projection_dim=whole_number("projection_dim", self.projection_dim, 1))
-        _set(
+            set_checked(self, projection_dim=whole_number("projection_dim", self.projection_dim, 1))
+        set_checked(
             self,
             n_layers=whole_number("n_layers", self.n_layers, 1),
             hidden_dim=whole_number("hidden_dim", self.hidden_dim, 1),
@@ -130,6 +137,8 @@ class BiLMConfig:
             projection_clip=positive("projection_clip", self.projection_clip, or_none=True),
             skip_connections=flag("skip_connections", self.skip_connections),
             dropout=number("dropout", self.dropout, "a share of at least 0 and below 1", 0, math.nextafter(1, 0)),
+            softmax=choice("softmax", self.softmax, ("auto", "full", "sampled", "adaptive")),
+            n_negatives=whole_number("n_negatives", self.n_negatives, 1),
         )
         if self.char_cnn.output_dim not in (self.output_dim, 2 * self.output_dim):
             raise ElmoHelpersError(
@@ -163,37 +172,7 @@ class BiLMConfig:
         Raises:
             ElmoHelpersError: A key is unknown, or a value is out of its range.
         """
-        return _from_dict(cls, data)
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One training run; the defaults are the original's where it had any."""
-
-    epochs: int = 2
-    batch_size: int = 64  # B, titles in a batch
-    learning_rate: float = 1e-3  # Adam's, after the warm-up
-    warmup_steps: int = 0  # steps over which the rate rises in a straight line from 0
-    final_learning_rate: float | None = None  # the rate falls to this along a cosine; None: it stays
-    gradient_clip: float | None = 5.0  # the norm of all gradients together is kept below this
-    unigram_bias: bool = True  # a fresh softmax starts from the words' frequencies, not from equal ones
-    seed: int = 0  # of initial weights, shuffling and dropout
-
-    def __post_init__(self) -> None:
-        rate = positive("learning_rate", self.learning_rate)
-        if self.final_learning_rate is not None:
-            expected = f"a number from 0 to learning_rate, {rate}, or None"
-            _set(self, final_learning_rate=number("final_learning_rate", self.final_learning_rate, expected, 0, rate))
-        _set(
-            self,
-            epochs=whole_number("epochs", self.epochs, 1),
-            batch_size=whole_number("batch_size", self.batch_size, 1),
-            learning_rate=rate,
-            warmup_steps=whole_number("warmup_steps", self.warmup_steps, 0),
-            gradient_clip=positive("gradient_clip", self.gradient_clip, or_none=True),
-            unigram_bias=flag("unigram_bias", self.unigram_bias),
-            seed=whole_number("seed", self.seed, 0),
-        )
+        return from_plain_data(cls, data)
 
 
 _PUBLISHED_FILTERS = ((1, 32), (2, 32), (3, 64), (4, 128), (5, 256), (6, 512), (7, 1024))

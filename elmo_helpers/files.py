@@ -49,7 +49,7 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
     with _writing(path):
         if path.exists() and not path.is_dir():
             raise ElmoHelpersError(f"{path} is a file, and a directory is to be written there: name another path.")
-        if path.is_dir() and any(path.iterdir()) and not _is_ours(path / header, format_name):
+        if path.is_dir() and any(path.iterdir()) and not holds_format(path / header, format_name):
             raise ElmoHelpersError(
                 f"{path} holds other files and no {header} of a {format_name}, so it is left as it is: name an empty "
                 "or a new directory."
@@ -67,7 +67,8 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _is_ours(header: Path, format_name: str) -> bool:
+def holds_format(header: Path, format_name: str) -> bool:
+    """Whether `header` is a JSON file that says "format": `format_name`."""
     try:
         data = read_json(header)
     except ElmoHelpersError:

@@ -659,15 +659,16 @@ assert [len(corpus.split(name)) for name in SPLITS] == np.bincount(splits, minle
 
 # %% [markdown]
 # On disk this is a directory of five files. None of them is a pickle: a pickle runs code when it is opened, and breaks
-# when that code moves on.
+# when that code moves on. The first has a number, because the titles may be cut in pieces, **shards**, each a file of its
+# own. We come back to that at the end.
 
 # %%
 held = {
-    "titles.arrow": "date, title, split and lexicon ids of every title (Arrow table)",
+    "titles-00000.arrow": "date, title, split and lexicon ids of every title (Arrow table)",
     "lexicon.json": "every distinct word, with its count",
     "characters.npy": "the spelling of every distinct word, one row of C character ids",
     "vocabulary.json": "the words that the model can say, with their counts in training",
-    "corpus.json": "how the text was made: tokenizer, case, characters; sizes to check",
+    "corpus.json": "how the text was made: tokenizer, case, characters; sizes and a checksum",
 }
 sizes = {name: (Path(PROCESSED) / name).stat().st_size for name in held}
 files = pd.DataFrame({"file": list(sizes), "holds": list(held.values()), "bytes": list(sizes.values())})
@@ -815,9 +816,9 @@ show_source(Corpus.padded_characters, docstring=False)
 # %% [markdown]
 # ## Save, load, the same bits
 #
-# `Corpus.load` opens the directory again. Titles and spellings stay on disk and are *memory-mapped*: the operating
-# system fetches a page when it is looked at, so a corpus larger than memory can be used. Everything must be as it was,
-# bit for bit.
+# `Corpus.load` opens the directory again. It compares each shard with the checksum in `corpus.json`, so that a file that
+# was damaged on its way is refused. The spellings, and the titles where they are one shard as here, stay on disk and are
+# *memory-mapped*: the operating system fetches a page when it is looked at. Everything must be as it was, bit for bit.
 
 # %%
 loaded = Corpus.load(PROCESSED)
@@ -844,6 +845,28 @@ assert sorted(same) == sorted(held)
 print(len(same), "files, all the same")
 
 # %% [markdown]
+# ## More titles than memory
+#
+# `prepare_corpus` makes all of this notebook's steps in one call. It reads the titles in blocks, and each block becomes a
+# shard, so that memory need not hold the text; with `shards=True` they are also read back one at a time. Here it is on
+# the toy, with two titles a shard. The words of both shards have their ids from one lexicon, that of the toy above.
+
+# %%
+from elmo_helpers import prepare_corpus
+
+with tempfile.TemporaryDirectory() as directory:
+    toy_path = Path(directory) / "toy.txt"  # a text file has a title a line
+    toy_path.write_text("\n".join(toy_raw), encoding="utf-8")
+    folder = Path(directory) / "corpus"
+    settings = {"characters": characters, "min_count": 2, "valid": 0, "test": 0}
+    toy_shards = prepare_corpus(toy_path, folder, shard_size=2, shards=True, **settings)
+    pieces = {path.name: shard.titles for path, shard in zip(sorted(folder.glob("*.arrow")), toy_shards, strict=True)}
+
+assert [title for titles_of_shard in pieces.values() for title in titles_of_shard] == toy_clean
+assert toy_shards.lexicon == lexicon
+pd.DataFrame({"titles": pieces}).rename_axis("file")
+
+# %% [markdown]
 # ## Recap
 #
 # - Each row is kept, or dropped for a reason that is counted. Mapping dashes and quotation marks to plain ones saves
@@ -853,13 +876,14 @@ print(len(same), "files, all the same")
 # - The boundaries have spellings as well, so that reading and saying stand in step.
 # - The corpus keeps ragged ids and one spelling a word. Padded arrays are made from it, a slice at a time.
 #
-# All of this is one call for those who need no explanation. The other notebooks make it, and find what you have just
-# written:
+# All of this is one call, `prepare_corpus(TITLES, PROCESSED)`. The other notebooks make it, and find what you have just
+# written. Where there is nothing yet, this function does the work: first every block of titles, with a provisional
+# number for each new word; then, when all words are counted and sorted, the same blocks with the words' ids.
 
 # %%
-from elmo_helpers import prepare_corpus
+from elmo_helpers.text.corpus_writing import write_corpus
 
-show_source(prepare_corpus, docstring=False)
+show_source(write_corpus, docstring=False)
 
 # %% [markdown]
 # ## Exercises

@@ -448,11 +448,12 @@ pd.DataFrame({"company": company.keys(), "columns computed": columns, "vector": 
 #
 # So far every weight is random. Filters learn what to look for when the vectors are *used*: here, by a small biLM that
 # predicts each word from those before it, and from those after it. How it does so is told in notebooks 03 and 04; for
-# now it is a box that sends gradients back to our character CNN. It starts from the very weights that we have looked
-# at, so that before and after can be compared filter by filter.
+# now it is a box that sends gradients back to our character CNN. `train` would begin with fresh weights; `fine_tune`
+# goes on from those of a model. So it starts from the very weights that we have looked at, and before and after can be
+# compared filter by filter.
 
 # %%
-from elmo_helpers import BiLM, BiLMConfig, TrainingConfig, train
+from elmo_helpers import BiLM, BiLMConfig, TrainingConfig, fine_tune
 
 config = dataclasses.replace(BiLMConfig.preset("tutorial"), char_cnn=cnn.config)
 torch.manual_seed(SEED)
@@ -468,9 +469,10 @@ settings = TrainingConfig(
     batch_size=BATCH_SIZE,
     learning_rate=LEARNING_RATE,
     final_learning_rate=LEARNING_RATE / 50,
+    log_every=1,
     seed=SEED,
 )
-result = train(training_titles.select(drawn), model, settings)
+result = fine_tune(model, training_titles.select(drawn), settings)
 trained = copy.deepcopy(result.model.char_cnn).requires_grad_(False)
 nets = {"before": cnn, "after": trained}
 

@@ -283,10 +283,31 @@ with torch.no_grad():
 print("nn.LSTMCell, nn.LSTM, LSTMLayer: all as by hand")
 
 # %% [markdown]
-# The layer's own step, for comparison. `weight_hr` is the projection from H to P numbers; `tutorial` has none.
+# Where there is nothing to clip or to project, as in `tutorial`, the layer calls PyTorch's kernel. Otherwise it takes its
+# own steps. Here is one of them. It writes into memory that is there already, which is faster than to ask for new memory
+# at each step: functions that end in `_`, or have an `out`, change what they are given. Look for the line of $c_t$.
 
 # %%
-show_source(LSTMLayer._cell)
+from elmo_helpers.model import lstm_kernel
+
+show_source(lstm_kernel._step)
+
+# %% [markdown]
+# Clipped, the cell stays within a bound, and so does all that follows from it. By hand that is one `clamp` more:
+
+# %%
+BOUND = 0.5
+clipped_layer = LSTMLayer(D, H, cell_clip=BOUND)
+clipped_layer.load_state_dict(layer.state_dict())
+
+h, c, clipped = torch.zeros(H), torch.zeros(H), []
+for x_t in x:
+    *_, o, c, _ = step(x_t, h, c)
+    c = c.clamp(-BOUND, BOUND)
+    h = o * torch.tanh(c)
+    clipped.append(h)
+assert torch.allclose(clipped_layer(x[None], torch.tensor([len(x)]))[0][0], torch.stack(clipped), atol=1e-5)
+print(f"without clipping |c| reaches {max(v[4].abs().max() for v in steps):.2f}, with it {BOUND}; both as by hand")
 
 # %% [markdown]
 # ## 4 · How one reads backwards
@@ -430,7 +451,7 @@ predictions: a mean of **{loss.mean:.3f} nats per prediction**.""")
 
 # %% [markdown]
 # And this is how it computes them. Both directions are read *in reading order*, so that in both the target is simply the
-# next token: `wanted[:, 1:]`. The line with `followed` leaves out the last token of each title and all padding.
+# next token: `in_order[:, 1:]`. `before_last` leaves out the last token of each title and all padding.
 
 # %%
 show_source(BiLM.loss, docstring=False)

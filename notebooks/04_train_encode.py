@@ -8,6 +8,7 @@
 # ## What you will be able to do
 #
 # - Train a biLM, read its two curves, and say whether it beats a model that only counts words.
+# - Choose a softmax for a large vocabulary, and go on with a training that was interrupted.
 # - Turn titles into vectors, and check by hand what is in them.
 # - Find the titles nearest to yours, and see how one word's vector changes with its sentence.
 # - Learn on a task how much each layer counts, and save and load a model without running anybody's code.
@@ -24,11 +25,15 @@ PRESET = "tutorial"  # sizes of the old tutorial's model
 CHARACTER_DIM = 16  # E, numbers in a learned character vector; None: one-hot, as the original
 SKIP_CONNECTIONS = True  # the second LSTM layer adds its input to its output
 DROPOUT = 0.1  # share of the numbers that are set to 0 in training
+SOFTMAX = "auto"  # over the words: "full", "sampled" or "adaptive"; "auto" samples where they are very many
 EPOCHS = 3  # passes over the training titles
-BATCH_SIZE = 64  # B, titles in a batch
+FEED = "titles"  # each title by itself; "streams": as running text, which each title continues (as published)
+BATCH_SIZE = 64  # B, titles in a batch; of streams, how many are read side by side
+OPTIMIZER = "adam"  # or "adamw", "adagrad", "sgd", each with a learning rate of its own
 LEARNING_RATE = 8e-3  # the highest one
 FINAL_LEARNING_RATE = 8e-5  # the rate falls to this at the end; None: it does not fall
 WARMUP_STEPS = 200  # steps over which the rate rises
+PRECISION = "fp32"  # of the matrix products in training; "bf16" is faster on processors made for it
 SEARCH_TITLES = 20_000  # training titles among which neighbours are sought
 OWN_SENTENCE = "We must protect our rivers and forests."  # a title of yours to find neighbours of
 NEIGHBOURS = 4  # how many neighbours to show
@@ -43,6 +48,7 @@ import dataclasses
 import importlib.metadata
 import io
 import pickletools
+import tempfile
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -132,8 +138,9 @@ pd.DataFrame({"step": range(1, 5), "the original's loss": ORIGINAL["losses"]}).s
 # been learned.
 #
 # Now the same experiment with `train`: the same sizes, Adam with 1e-3, dropout 0.2, batches of 64, two epochs. It
-# takes a moment. `unigram_bias=False` makes all words equally likely at the start, as they were in the original. A
-# second run leaves the library's default on: its softmax starts from the words' frequencies.
+# takes a moment. `log_every=1` keeps the loss of each single step. `unigram_bias=False` makes all words equally likely at
+# the start, as they were in the original. A second run leaves the library's default on: its softmax starts from the
+# words' frequencies.
 
 # %%
 from elmo_helpers import BiLMConfig, TrainingConfig, train
@@ -147,8 +154,8 @@ def spelled(config, embedding_dim):
 
 
 first_titles = train_titles.select(slice(0, 128))
-original_model = spelled(BiLMConfig.preset("tutorial"), None)
-original_run = TrainingConfig(epochs=2, batch_size=64, learning_rate=1e-3, unigram_bias=False, seed=SEED)
+original_model = replace(spelled(BiLMConfig.preset("tutorial"), None), softmax="full")
+original_run = TrainingConfig(epochs=2, batch_size=64, learning_rate=1e-3, unigram_bias=False, log_every=1, seed=SEED)
 runs = {
     "ours, words equally likely at first": train(first_titles, original_model, original_run, progress=False),
     "ours, from the words' frequencies": train(
@@ -211,20 +218,26 @@ display(
 # every setting that is not the original's; it is made from the two configurations.
 
 # %%
-config = replace(spelled(BiLMConfig.preset(PRESET), CHARACTER_DIM), skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT)
+config = spelled(BiLMConfig.preset(PRESET), CHARACTER_DIM)
+config = replace(config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX)
 training = TrainingConfig(
     epochs=EPOCHS,
+    feed=FEED,
     batch_size=BATCH_SIZE,
+    optimizer=OPTIMIZER,
     learning_rate=LEARNING_RATE,
     final_learning_rate=FINAL_LEARNING_RATE,
     warmup_steps=WARMUP_STEPS,
+    precision=PRECISION,
     seed=SEED,
 )
 
 
+# %%
 def settings(model_config, training_config):
-    """All settings of both configurations under each other, as text."""
+    """All settings of both configurations that the result depends on, under each other, as text."""
     flat = dataclasses.asdict(training_config) | dataclasses.asdict(model_config)
+    del flat["log_every"]
     characters = {f"char_cnn.{name}": value for name, value in flat.pop("char_cnn").items()}
     return pd.Series({name: str(value) for name, value in (characters | flat).items()})
 
@@ -233,19 +246,11 @@ table = pd.DataFrame({"the original": settings(original_model, original_run), "h
 table[table["the original"] != table["here"]]
 
 # %% [markdown]
-# One call trains. After each epoch it measures the perplexity on the validation titles, and the best model so far is
-# saved to `MODELS`. With the default corpus and sizes an epoch takes a few minutes on two cores of a CPU.
+# The model is measured by its **perplexity** on the validation titles: e to the power of the loss in nats. A perplexity
+# of 100 means that on average the model is as unsure as if it had to choose among 100 equally likely words. It is exact
+# here, over all V words and without dropout.
 #
-# Perplexity is e to the power of the loss in nats. A perplexity of 100 means: on average the model is as unsure
-# as if it had to choose among 100 equally likely words. It is exact here, over all V words and without dropout.
-
-# %%
-result = train(train_titles, config, training, validation=valid_titles, directory=f"{MODELS}/bilm")
-model = result.model
-result.history.drop(columns=["seconds", "tokens_per_second"]).set_index("epoch").round(3)
-
-# %% [markdown]
-# Is that good? A number needs something to stand beside. We take two models that only count:
+# When is a perplexity good? A number needs something to stand beside. We take two models that only count:
 #
 # - **unigram**: each word by its frequency, whatever stands beside it;
 # - **interpolated bigram**: how often this word followed the one before, mixed with its frequency. How far a pair is
@@ -261,36 +266,54 @@ counting = {
     "interpolated bigram": InterpolatedBigramModel(train_titles, valid_titles),
 }
 on_valid = {name: counter.evaluate(valid_titles) for name, counter in counting.items()}
-nats = {name: np.log([e.forward, e.backward]).mean() for name, e in on_valid.items()}
 
 # %% [markdown]
-# First the training loss of every step. Look at how soon it passes the lines of the counting models, and at the
-# learning rate beside it: does the loss still fall while the rate does?
+# One call trains. After each epoch it measures the perplexity, and the best model so far is saved to `MODELS`. With the
+# default corpus and sizes this takes some minutes on two cores of a CPU. While it runs, `LiveCurve` draws what has come
+# so far, again and again in the same place:
+#
+# - on the **left** the training loss. It is quick to have, but it is measured on the titles that the model is learning
+#   from, with dropout on, and each point on other titles. It says whether learning goes on, and little more;
+# - on the **right** the fair comparison: every model on the same validation titles, and none on what it has learned from.
 
 # %%
-from elmo_helpers.display.training_plots import plot_learning_rate, plot_training_loss
+from elmo_helpers.display.live import LiveCurve
 
-left, right = figure(2, width=11.0, height=3.4)
-plot_training_loss(result.steps, nats, ax=left)
-plot_learning_rate(result.steps, ax=right)
-plt.show()
+with LiveCurve({name: e.perplexity for name, e in on_valid.items()}) as live:
+    result = train(
+        train_titles,
+        config,
+        training,
+        validation=valid_titles,
+        directory=f"{MODELS}/bilm",
+        overwrite=True,  # the run of an earlier try that was interrupted makes way
+        callback=live,
+    )
+model = result.model
 
 # %% [markdown]
-# The lines are measured on validation titles and the curve on training titles with dropout on, so this figure only
-# says roughly when something is learned. The next one is the fair comparison: every model on the same validation
-# titles.
+# The run's table of evaluations has a row for each of them. `tokens` were read until then, and `train_loss` is the mean
+# since the row before.
 
 # %%
-from elmo_helpers.display.training_plots import plot_validation
+shown = ["epoch", "step", "tokens", "train_loss", "forward", "backward", "perplexity"]
+result.history[shown].set_index("epoch").round(3)
 
-plot_validation(result.history, {name: e.perplexity for name, e in on_valid.items()})
+# %% [markdown]
+# The learning rate has a curve of its own. Hold it beside the training loss above: does the loss still fall while the
+# rate does?
+
+# %%
+from elmo_helpers.display.training_plots import plot_learning_rate
+
+plot_learning_rate(result.steps)
 plt.show()
 
 # %%
 best = result.history.loc[result.history["perplexity"].idxmin()]
 display(
     Markdown(
-        f"The best epoch is number {best['epoch']:.0f} of {EPOCHS}, with a mean perplexity of "
+        f"The best model is that after {best['epoch']:g} of {EPOCHS} epochs, with a mean perplexity of "
         f"**{best['perplexity']:.1f}** (forward {best['forward']:.1f}, backward {best['backward']:.1f}); the "
         f"bigram has {on_valid['interpolated bigram'].perplexity:.1f} and the unigram {on_valid['unigram'].perplexity:.1f}."
     )
@@ -302,7 +325,7 @@ display(
 
 # %%
 on_test = {name: counter.evaluate(test_titles) for name, counter in counting.items()} | {
-    "biLM": evaluate(model, test_titles)
+    "biLM": evaluate(model, test_titles, streams=FEED == "streams")
 }
 pd.DataFrame(
     {
@@ -326,6 +349,156 @@ display(
             if bilm < bigram
             else "So it has not yet learned what pairs of words hold: give it more titles or more epochs."
         )
+    )
+)
+
+# %% [markdown]
+# ### What if there are 100,000 words?
+#
+# The **full** softmax scores all V words for each prediction, and only one of them is right. With a few thousand words
+# that is cheap; with ten times as many it is most of the work. There are two ways out:
+#
+# - the **sampled** softmax, as published: in training only, score the right word and some others, the *negatives*, drawn
+#   anew at each step;
+# - the **adaptive** softmax: score the frequent words and a few classes of rare ones, and the words of a class only where
+#   one of them is right. It is exact, but rare words get shorter vectors.
+#
+# The sampled loss first. Frequent words are drawn more often, so they would be pushed down more often than they should.
+# That is made good: with $q_v$, how often word v is to be expected among the negatives S, and the scores z, the loss
+# of the right word t is
+#
+# $$-\log \frac{e^{z_t} / q_t}{e^{z_t} / q_t + \sum_{v \in S,\, v \neq t} e^{z_v} / q_v}$$
+#
+# By hand, for random vectors in place of an LSTM's outputs, and then by the library with the same draw:
+
+# %%
+from elmo_helpers.model.sampled_softmax import SampledSoftmax
+
+torch.manual_seed(SEED)
+n_words, width = 2_000, 32
+sampled = SampledSoftmax(n_words, width, n_negatives=100)
+p = sampled.word_probabilities  # frequent words, with small ids, are drawn more often
+targets = torch.from_numpy(np.random.default_rng(SEED).choice(n_words - 1, 400, p=p)) + 1  # (N,); 0 is padding
+hidden = torch.randn(len(targets), width)  # (N, P)
+
+sampled.generator = np.random.default_rng(SEED)
+negatives, log_q = (torch.from_numpy(x) for x in sampled.draw())
+scores = hidden @ sampled.weight.T + sampled.bias - log_q  # (N, V)
+right = scores.gather(1, targets[:, None])  # (N, 1)
+others = scores[:, negatives].masked_fill(negatives == targets[:, None], -torch.inf)  # (N, negatives)
+loss_by_hand = (torch.cat([right, others], 1).logsumexp(1) - right[:, 0]).sum()
+
+sampled.generator = np.random.default_rng(SEED)  # the same draw
+assert torch.isclose(sampled(hidden, targets).total, loss_by_hand.float(), rtol=1e-5)
+
+# %% [markdown]
+# With *all* words as negatives each is there for certain, all $q_v$ are 1, and it must be the full softmax. With fewer
+# the loss is another, often far lower: that is why a sampled loss is not to be compared with a full one.
+
+# %%
+every_word = SampledSoftmax(n_words, width, n_negatives=n_words - 1)
+every_word.load_state_dict(sampled.state_dict())
+full_loss = sampled.exact(hidden, targets).total
+assert torch.isclose(every_word(hidden, targets).total, full_loss, rtol=1e-6)
+n_targets = len(targets)
+print(f"full: {full_loss / n_targets:.3f} nats per prediction, with {len(negatives)} negatives:", end=" ")
+print(f"{loss_by_hand / n_targets:.3f}")
+
+# %% [markdown]
+# But training does not need the loss. It needs the **gradient**, and of that a sample gives a good estimate: right on
+# average, nearly, and off in each draw. We take the mean over more and more draws and look at its direction. The cosine
+# of two directions is 1 where they are the same.
+
+# %%
+from elmo_helpers.display.training_plots import plot_gradient_cosines
+
+(exact_gradient,) = torch.autograd.grad(sampled.exact(hidden, targets).total, sampled.weight)  # (V, P)
+draws, cosines_to_exact = [1, 4, 16, 64], {}
+for n_negatives in (20, 100, 500):
+    sampled.n_negatives = n_negatives
+    total, found = torch.zeros_like(exact_gradient), []
+    for draw in range(1, max(draws) + 1):
+        total += torch.autograd.grad(sampled(hidden, targets).total, sampled.weight)[0]
+        if draw in draws:
+            found.append(nn.functional.cosine_similarity(total.flatten(), exact_gradient.flatten(), dim=0).item())
+    cosines_to_exact[n_negatives] = found
+plot_gradient_cosines(pd.DataFrame(cosines_to_exact, index=draws))
+plt.show()
+
+# %% [markdown]
+# And what is saved? We count the multiplications that the scores of one prediction take, with the P of the published
+# model. The adaptive module is made on PyTorch's "meta" device, where it has shapes and no numbers. What it costs depends
+# on how often a rare word is right: as in the toy, the word of rank r is taken to occur about 1/r as often as the first.
+
+# %%
+from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
+
+
+def adaptive_multiplications(n_words, width):
+    with torch.device("meta"):
+        words = AdaptiveSoftmax(n_words, width).words
+    edges = np.log1p(words.cutoffs) / np.log(n_words)  # share of the predictions above each rank
+    classes = [sum(part.weight.numel() for part in of_class) for of_class in words.tail]
+    return words.head.weight.numel() + np.diff(edges) @ classes
+
+
+width = BiLMConfig.preset("original").output_dim
+costs = pd.DataFrame(index=pd.Index([10_000, 100_000, 800_000], name="V"))
+costs["full"] = costs.index * width
+costs["sampled"] = (np.minimum(config.n_negatives, costs.index - 1) + 1) * width
+costs["adaptive"] = [adaptive_multiplications(n_words, width) for n_words in costs.index]
+millions = costs.map(lambda n: f"{n / 1e6:.1f} million").rename(index="{:,}".format)
+millions.rename_axis(columns="multiplications a prediction")
+
+# %%
+full_cost, sampled_cost, adaptive_cost = costs.iloc[-1]
+display(
+    Markdown(
+        f"With {costs.index[-1]:,} words, about as many as the published model has, the sampled softmax takes "
+        f"1/{full_cost / sampled_cost:.0f} of the full one's multiplications and the adaptive one "
+        f"1/{full_cost / adaptive_cost:.0f}; with {costs.index[0]:,} words sampling saves only "
+        f"{1 - costs['sampled'].iloc[0] / costs['full'].iloc[0]:.0%}. Our corpus has V = {len(corpus.vocabulary):,}, and "
+        f"with `SOFTMAX = {SOFTMAX!r}` the model above has the **{model.config.softmax}** softmax."
+    )
+)
+
+# %% [markdown]
+# ### A run that is interrupted
+#
+# Training on a large corpus takes days, and computers stop. With a `directory` the run leaves **checkpoints** there: the
+# weights, what the optimiser remembers, the place in the text and the state of all random draws. From the last one
+# `resume=True` goes on, *as if nothing had happened*. Is that so? A tiny model on a few titles: once without a break, and
+# once with a callback that stops it on its way.
+#
+# The stop button of the notebook does the same: `train` ends after the current step, writes a checkpoint, and returns what
+# it has. So you may stop the training above, and go on another day with `resume=True` in place of `overwrite=True`.
+
+
+# %%
+def stop_on_the_way(loop):
+    if loop.progress.step == loop.n_steps // 3:  # in the middle of an epoch
+        loop.stop()
+
+
+few_titles = train_titles.select(slice(0, 200))
+tiny = replace(spelled(BiLMConfig.preset("tiny"), 4), dropout=0.2)  # so that there are random draws in each step
+run = TrainingConfig(epochs=2, batch_size=20, final_learning_rate=0, log_every=1, seed=SEED)
+
+unbroken = train(few_titles, tiny, run, progress=False)
+with tempfile.TemporaryDirectory() as folder:
+    stopped = train(few_titles, tiny, run, directory=folder, callback=stop_on_the_way, progress=False)
+    resumed = train(few_titles, directory=folder, resume=True, progress=False)  # its settings lie in the directory
+
+# %%
+assert not stopped.finished
+assert resumed.finished
+weights, again = unbroken.model.state_dict(), resumed.model.state_dict()
+assert all(torch.equal(weights[name], again[name]) for name in weights)  # bit by bit
+assert unbroken.steps["loss"].tolist() == resumed.steps["loss"].tolist()
+display(
+    Markdown(
+        f"Stopped after {len(stopped.steps)} of {len(unbroken.steps)} steps and resumed: all "
+        f"{sum(x.numel() for x in weights.values()):,} weights are the same, bit by bit, and so is the loss of every step."
     )
 )
 
@@ -883,7 +1056,7 @@ display(widgets.VBox([*sliders, picture]))
 # ## 8 · Save, load, same vectors
 #
 # `train` has saved the best model; `save` writes one anywhere. A model is a directory of three files that people and
-# other programs can read.
+# other programs can read. (Beside them `train` has left a folder `training`, with the run's tables and checkpoints.)
 
 # %%
 from elmo_helpers import BiLM
@@ -931,6 +1104,10 @@ show_source(BiLM.load, docstring=False)
 #
 # - Four steps on 128 titles show that the code runs. Whether a model has learned anything is seen on titles that it
 #   has not read, beside models that only count.
+# - A training loss is measured with dropout and may be sampled; a perplexity on validation titles is exact. The two are
+#   not to be compared.
+# - With many words the softmax is most of the work. A sample of them gives the direction to learn in, at a small part of
+#   the cost. A run that was stopped goes on from its checkpoint, to the same bits.
 # - A title's vector is a mix of layers: final states, as in the original, or a mean over words. It depends on that
 #   title alone.
 # - Layer 0 knows the spelling; the layers above give each occurrence of a word a vector of its own.
@@ -942,8 +1119,10 @@ show_source(BiLM.load, docstring=False)
 #
 # 1. Set `WORD` to another word with several uses, such as "bank", "interest" or "still". In which layer do its uses
 #    lie apart? (A word with fewer than 20 occurrences gives way to a frequent one: raise `SEARCH_TITLES`.)
-# 2. First run with `EPOCHS = 1` and the settings as they are. Then set `SKIP_CONNECTIONS = False` and `CHARACTER_DIM = None`, as in the original, one at
-#    a time, each with a `MODELS` of its own. Which of the two changes costs more perplexity on the test titles?
+# 2. First run with `EPOCHS = 1` and the settings as they are. Then change one at a time, each with a `MODELS` of its own:
+#    `CHARACTER_DIM = None`, as in the original; `SOFTMAX = "adaptive"`; `FEED = "streams"`, where the model has read the
+#    sentences before. Which costs perplexity on the test titles, and which gains some? Why are the counting models no
+#    fair rivals to the last?
 # 3. A stretch: the nearest titles share function words more than subjects. Subtract from each vector the mean of all
 #    searched vectors before the cosine is taken, or weigh each word by how rare it is. Does the median distance in
 #    years fall? Do the neighbours look better to you?
@@ -952,6 +1131,8 @@ show_source(BiLM.load, docstring=False)
 # ## Where to go next
 #
 # - Put your own file in place of `TITLES`, with the columns `title` and `date`, and run the series again.
+# - For millions of titles, make the corpus with `prepare_corpus(..., shards=True)`, which `train` takes as well. The same
+#   from the command line: `python -m elmo_helpers train --help`.
 # - Every function used here has a docstring with the shapes that it takes and gives: start with `Encoder` and
 #   `train`.
 # - The paper: Peters et al. (2018), *Deep contextualized word representations*,

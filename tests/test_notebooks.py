@@ -119,16 +119,28 @@ def test_frame_of_the_notebook(name):
     assert frame == HEADINGS
 
 
-@pytest.mark.notebook
-@each_notebook
-def test_notebook_runs_with_small_values(name, tmp_path):
-    """Each in a directory of its own: a notebook runs alone, whatever the others have or have not made."""
+def run(name: str, folder: Path, **parameters: object) -> nbformat.NotebookNode:
+    """Run a notebook with small values and all of its data in `folder`."""
     paths = {
-        key: value.replace("../data", str(tmp_path))
+        key: value.replace("../data", str(folder))
         for key, value in parameters_of(name).items()
         if isinstance(value, str) and value.startswith("../data")
     }
     assert paths, f"{name} names no path in ../data, so its data would not be found here"
-    write_titles(tmp_path / "title_text.csv")
-    notebook = build.run_notebook(FOLDER / f"{name}.py", paths | SMALL[name], timeout=TIMEOUT)
+    write_titles(folder / "title_text.csv")
+    return build.run_notebook(FOLDER / f"{name}.py", paths | SMALL[name] | parameters, timeout=TIMEOUT)
+
+
+@pytest.mark.notebook
+@each_notebook
+def test_notebook_runs_with_small_values(name, tmp_path):
+    """Each in a directory of its own: a notebook runs alone, whatever the others have or have not made."""
+    notebook = run(name, tmp_path)
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.notebook
+def test_training_in_another_way_runs_to_the_end_too(tmp_path):
+    """What the comments in the cell of parameters offer, so far as it goes together."""
+    other = {"SOFTMAX": "adaptive", "FEED": "streams", "BATCH_SIZE": 16, "OPTIMIZER": "adamw", "PRECISION": "bf16"}
+    run("04_train_encode", tmp_path, **other)

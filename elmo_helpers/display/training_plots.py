@@ -1,4 +1,4 @@
-"""Figures of a training run: the first steps, the loss of every step, the perplexity of every epoch."""
+"""Figures of a training run: the first steps, the loss of the steps, the perplexity of every evaluation."""
 
 from __future__ import annotations
 
@@ -45,28 +45,33 @@ def plot_first_steps(
     return ax
 
 
-def plot_training_loss(steps: pd.DataFrame, references: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
-    """Draw the loss of every step lightly, its running mean strongly, and other models' losses as level lines.
+def plot_training_loss(steps: pd.DataFrame, *, sampled: bool = False, ax: Axes | None = None) -> Axes:
+    """Draw the loss of every row of steps lightly, and its running mean strongly.
+
+    No other model's loss belongs on these axes: this one is measured on training titles, with dropout.
 
     Args:
-        steps: A row a step, with the columns step and loss (nats per prediction), as `TrainingResult.steps`.
-        references: Name of a model to its nats per prediction.
+        steps: A row for every few steps, with the columns step and loss (their mean, in nats per prediction), as
+            `TrainingResult.steps`.
+        sampled: The loss is that of a sampled softmax.
         ax: Where to draw; a new figure if None.
     """
     with styled(ax, 7.0, 3.4) as ax:
         window = max(5, len(steps) // _WINDOWS)
         smooth = steps["loss"].rolling(window, center=True, min_periods=1).mean()
-        ax.plot(steps["step"], steps["loss"], color=FORWARD, alpha=0.25, linewidth=0.8, label="each batch")
-        ax.plot(steps["step"], smooth, color=FORWARD, linewidth=2, label=f"mean of {window} batches")
-        _references(ax, references)
+        every = _steps_of_a_row(steps)
+        each = "each step" if every == 1 else f"mean of {every:,} steps"
+        ax.plot(steps["step"], steps["loss"], color=FORWARD, alpha=0.25, linewidth=0.8, label=each)
+        label = f"running mean over {window * every:,} steps"
+        ax.plot(steps["step"], smooth, color=FORWARD, linewidth=2, label=label)
         ax.set(
             xlabel="step of training (batches)",
-            ylabel="loss (nats per prediction)",
-            title="Training loss, beside two models that only count",
+            ylabel=f"{'sampled ' if sampled else ''}loss\n(nats per prediction)",
+            title="Training loss, measured with dropout on",
         )
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+        ax.legend(loc="upper right")
     return ax
 
 
@@ -82,26 +87,30 @@ def plot_learning_rate(steps: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
-    """Draw the validation perplexity of each epoch in both directions and their mean, beside other models'.
+    """Draw the validation perplexity of each evaluation in both directions and their mean, beside other models'.
 
     Args:
-        history: A row an epoch, with the columns epoch, forward, backward and perplexity.
+        history: A row an evaluation, with the columns epoch (passes over the titles, which may have a fraction),
+            forward, backward and perplexity, as `TrainingResult.history`; it may have no row yet.
         references: Name of a model to its perplexity on the same titles.
         ax: Where to draw; a new figure if None.
     """
     with styled(ax, 7.0, 3.6) as ax:
+        history = history.astype(dict.fromkeys(("epoch", "forward", "backward", "perplexity"), float))
+        marked = max(1, len(history) // 15)
         for column, label, colour, marker, dashes in (
             ("forward", "biLM forward", FORWARD, "o", "-"),
             ("backward", "biLM backward", BACKWARD, "s", "-"),
             ("perplexity", "biLM, mean of both", BLACK, "D", "--"),
         ):
-            ax.plot(history["epoch"], history[column], color=colour, marker=marker, linestyle=dashes, label=label)
+            look = {"color": colour, "marker": marker, "linestyle": dashes, "markevery": marked}
+            ax.plot(history["epoch"], history[column], label=label, **look)
         _references(ax, references)
         ax.set(
             xlabel="epoch (passes over the training titles)",
-            ylabel="perplexity\non validation titles (log scale)",
+            ylabel="perplexity on validation titles\n(exact; log scale)",
             title="How many words each model is torn between; lower is better",
-            xlim=(history["epoch"].min() - 0.4, history["epoch"].max() + 0.4),
+            xlim=(0, 1.06 * history["epoch"].max() if len(history) else 1),
         )
         ax.set_yscale("log")
         shown = np.concatenate(
@@ -110,12 +119,44 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
         ticks = _round_numbers(shown[np.isfinite(shown)])
         ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
         ax.minorticks_off()
-        if len(history) <= 12:
+        if 0 < len(history) <= 12 and (history["epoch"] % 1 == 0).all():
             ax.set_xticks(history["epoch"])
         else:
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+            ax.xaxis.set_major_locator(MaxNLocator(nbins=8))
+        if history.empty:
+            ax.text(0.5, 0.5, "not measured yet", transform=ax.transAxes, ha="center", va="center")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
+
+
+def plot_gradient_cosines(cosines: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw how near the mean gradient of several draws of a sampled softmax is to the exact one.
+
+    Args:
+        cosines: A row for each number of draws (the index), a column for each number of words in a draw.
+        ax: Where to draw; a new figure if None.
+    """
+    with styled(ax, 7.5, 3.4) as ax:
+        for n_words, marker in zip(cosines.columns, cycle("osD^v"), strict=False):
+            ax.plot(cosines.index, cosines[n_words], marker=marker, label=f"{n_words:,} words a draw")
+        ax.axhline(1, color=BLACK, linewidth=1, linestyle="--", label="the exact gradient")
+        ax.set(
+            xlabel="draws that the mean is taken over (log scale)",
+            ylabel="cosine to the exact gradient",
+            title="More draws, or more words a draw: nearer to the exact gradient",
+            xscale="log",
+        )
+        ax.set_xticks(cosines.index, [f"{draws:,}" for draws in cosines.index])
+        ax.minorticks_off()
+        ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def _steps_of_a_row(steps: pd.DataFrame) -> int:
+    """How many steps a row stands for; the last one may stand for fewer."""
+    if steps.empty:
+        return 1
+    return int(steps["step"].diff().max() if len(steps) > 2 else steps["step"].iloc[0])
 
 
 def _references(ax: Axes, values: Mapping[str, float]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -13,10 +13,10 @@ from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import CharacterCNN
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
-from elmo_helpers.model.softmax import FullSoftmax
+from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import check_weights, read_model, write_model
 from elmo_helpers.text.characters import CharacterVocabulary
-from elmo_helpers.text.vocabulary import WordVocabulary
+from elmo_helpers.text.vocabulary import PAD, WordVocabulary
 
 
 @dataclass
@@ -39,16 +39,36 @@ class BiLMOutput:
 
 
 class BiLMLoss(NamedTuple):
-    """Negative log-likelihoods in nats, summed over the predictions of each direction, and their number."""
+    """Losses in nats, summed over predictions; in evaluation mode exact negative log-likelihoods.
 
+    Attributes:
+        total: Scalar, of both directions, through which the gradient flows.
+        forward: Scalar float64, of the forward direction, without gradient.
+        backward: Scalar float64, of the backward direction, without gradient.
+        n_predictions: Of one direction: a title of n words is n + 1 predictions.
+    """
+
+    total: Tensor
     forward: Tensor
     backward: Tensor
-    n_predictions: int  # of one direction: a title of n words is n + 1 predictions
+    n_predictions: int
 
     @property
     def mean(self) -> Tensor:
         """Nats per prediction, the mean of both directions: what training makes small."""
-        return (self.forward + self.backward) / (2 * self.n_predictions)
+        return self.total / (2 * self.n_predictions)
+
+
+class LSTMState(NamedTuple):
+    """What the LSTMs remember of B streams; direction 0 is forward, 1 backward.
+
+    Attributes:
+        h: (2, L, B, P) float.
+        c: (2, L, B, H) float.
+    """
+
+    h: Tensor
+    c: Tensor
 
 
 class BiLM(nn.Module):
@@ -68,12 +88,14 @@ class BiLM(nn.Module):
             text: How the text that it is trained on was made into tokens; kept for encoding raw titles.
         """
         super().__init__()
+        # A saved model must say which softmax it has, whatever a later version makes of "auto".
+        config = replace(config, softmax=resolve_softmax(config, vocabulary))
         self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
         self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
         self.char_cnn = CharacterCNN(config.char_cnn)
         self.forward_layers = self._stack()
         self.backward_layers = self._stack()
-        self.softmax = FullSoftmax(len(vocabulary), config.output_dim)
+        self.softmax = softmax_of(config, vocabulary)
         self.dropout = nn.Dropout(config.dropout)
 
     def _stack(self) -> nn.ModuleList:
@@ -92,7 +114,7 @@ class BiLM(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.softmax.weight.device
+        return self.char_cnn.convolutions[0].weight.device
 
     def forward(
         self, characters: Tensor, tokens: Tensor, lengths: Tensor, *, return_states: bool = False
@@ -134,14 +156,57 @@ class BiLM(nn.Module):
                 here.
         """
         words, lengths, _ = self._read(characters, tokens, lengths)
-        sums = []
+        # The last position of each row has no next one to predict.
+        before_last = (torch.arange(tokens.shape[1] - 1) < lengths[:, None] - 1).to(self.device)  # (B, T - 1)
+        read, wanted = [], []
         for direction in (0, 1):
-            hidden = self.dropout(self._run(words, lengths, direction, in_reading_order=True)[0][-1])
-            wanted = targets if direction == 0 else reverse_within_lengths(targets, lengths)
-            followed = torch.arange(1, tokens.shape[1]) < lengths[:, None]  # positions that have a next one, (B, T-1)
-            followed = followed.to(self.device)
-            sums.append(self.softmax(hidden[:, :-1][followed], wanted[:, 1:][followed]))
-        return BiLMLoss(*sums, n_predictions=int(lengths.sum()) - len(lengths))
+            top = self._run(words, lengths, direction, in_reading_order=True)[0][-1]
+            in_order = targets if direction == 0 else reverse_within_lengths(targets, lengths)
+            read.append(top[:, :-1][before_last])
+            wanted.append(in_order[:, 1:][before_last])
+        return self._predict(read, wanted)
+
+    def stream_loss(
+        self, characters: Tensor, tokens: Tensor, targets: Tensor, state: LSTMState | None = None
+    ) -> tuple[BiLMLoss, LSTMState]:
+        """The loss of B streams over T tokens each, and what the LSTMs remember at their ends.
+
+        The published recipe: the state goes on from one piece of the streams to the next, and the gradient does not
+        (truncated back-propagation).
+
+        Args:
+            characters: As in `forward`.
+            tokens: (2, B, T) int64 rows of `characters`: what the forward direction reads, and what the backward
+                direction reads, each in its own reading order.
+            targets: (2, B, T) int64 vocabulary ids: the token that follows each in its reading order; padding where a
+                stream has ended, which is not counted and stands at the end of a row.
+            state: Where the LSTMs are; None: at zero.
+        """
+        if tokens.ndim != 3 or len(tokens) != 2 or targets.shape != tokens.shape:
+            raise ElmoHelpersError(
+                f"tokens and targets: expected one shape (2, B, T), and got {tuple(tokens.shape)} and "
+                f"{tuple(targets.shape)}."
+            )
+        vectors = self.char_cnn(characters)
+        lengths = torch.full((tokens.shape[1],), tokens.shape[2])
+        read, wanted, states = [], [], []
+        for direction in (0, 1):
+            words = nn.functional.embedding(tokens[direction], vectors)
+            before = None if state is None else list(zip(state.h[direction], state.c[direction], strict=True))
+            outputs, after = self._stack_outputs(words, lengths, direction, before, return_states=True)
+            counted = targets[direction] != PAD
+            read.append(outputs[-1][counted])
+            wanted.append(targets[direction][counted])
+            states.append(after)
+        h, c = (torch.stack([torch.stack([s[i] for s in after]) for after in states]).detach() for i in (0, 1))
+        return self._predict(read, wanted), LSTMState(h, c)
+
+    def _predict(self, read: list[Tensor], wanted: list[Tensor]) -> BiLMLoss:
+        """The loss of the outputs (n, P) of each direction for the targets (n,): one softmax over both."""
+        n = len(wanted[0])
+        loss = self.softmax(self.dropout(torch.cat(read)), torch.cat(wanted))
+        forward, backward = (rows.sum(dtype=torch.float64) for rows in (loss.rows[:n], loss.rows[n:]))
+        return BiLMLoss(loss.total, forward, backward, n)
 
     def _read(self, characters: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Token vectors (B, T, D), lengths on the CPU, and the mask (B, T)."""
@@ -175,15 +240,28 @@ class BiLM(nn.Module):
         the words unless `in_reading_order`.
         """
         x = words if direction == 0 else reverse_within_lengths(words, lengths)
+        outputs, states = self._stack_outputs(x, lengths, direction, return_states=return_states)
+        if direction == 1 and not in_reading_order:
+            outputs = [reverse_within_lengths(x, lengths) for x in outputs]
+        return outputs, states
+
+    def _stack_outputs(
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        direction: int,
+        before: list[tuple[Tensor, Tensor]] | None = None,
+        *,
+        return_states: bool = False,
+    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor] | None]]:
+        """Outputs of each layer of one direction, L of (B, T, P), for (B, T, D) in reading order, and final states."""
         outputs, states = [], []
         for i, layer in enumerate(self.forward_layers if direction == 0 else self.backward_layers):
             x = self.dropout(x)
-            output, state = layer(x, lengths, return_states=return_states)
+            output, state = layer(x, lengths, state=before[i] if before else None, return_states=return_states)
             x = output + x if i > 0 and self.config.skip_connections else output
             outputs.append(x)
             states.append(state)
-        if direction == 1 and not in_reading_order:
-            outputs = [reverse_within_lengths(x, lengths) for x in outputs]
         return outputs, states
 
     def save(self, directory: str | os.PathLike) -> None:

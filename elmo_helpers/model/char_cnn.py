@@ -8,6 +8,7 @@ from elmo_helpers.config import CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
 
+_CACHE = 1 << 20  # responses of one width that are computed together
 _ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh}
 
 
@@ -78,25 +79,67 @@ class CharacterCNN(nn.Module):
                 f"characters: expected rows of {self.config.max_characters} ids, shape (N, "
                 f"{self.config.max_characters}), and got shape {tuple(characters.shape)}."
             )
-        x = self.embed(self._trim(characters.long()))
-        x = torch.cat([self.filter_responses(x, i).amax(-1) for i in range(len(self.convolutions))], dim=1)  # (N, F)
+        characters = self._trim(characters.long())
+        lengths, order = self._lengths(characters).sort()
+        x = self.embed(characters[order])
+        x = torch.cat([self._strongest(x[rows], longest) for rows, longest in self._groups(lengths)])  # (N, F)
         x = _ACTIVATIONS[self.config.activation](x)
         for highway in self.highways:
             x = highway(x)
-        return x if self.projection is None else self.projection(x)
+        x = x if self.projection is None else self.projection(x)
+        return x.index_select(0, order.argsort())
 
     def embed(self, characters: Tensor) -> Tensor:
         """Character vectors of (N, C) int64 ids, channels first as convolutions take them: (N, E, C) float."""
         if self.embedding is not None:
             return self.embedding(characters).transpose(1, 2)
-        one_hot = F.one_hot(characters, self.n_characters).transpose(1, 2)
-        one_hot = one_hot.to(self.convolutions[0].weight.dtype)
-        one_hot[:, 0] = 0  # padding is the zero vector, as the original's `onehot[0, 0] = 0`
-        return one_hot
+        weight = self.convolutions[0].weight
+        one_hot = torch.eye(self.n_characters, dtype=weight.dtype, device=weight.device)
+        one_hot[0] = 0  # padding is the zero vector, as the original's `onehot[0, 0] = 0`
+        return F.embedding(characters, one_hot).transpose(1, 2)
 
     def filter_responses(self, embedded: Tensor, i: int) -> Tensor:
         """What the filters of the i-th width answer at each position: (N, E, C) to (N, count_i, C - width_i + 1)."""
-        return self.convolutions[i](embedded)
+        if self.embedding is None:  # many channels: windows would be larger than what is made of them
+            return self.convolutions[i](embedded)
+        weight, bias = self.convolutions[i].weight, self.convolutions[i].bias
+        count, _, width = weight.shape
+        positions = embedded.shape[2] - width + 1
+        # With few channels, one matrix product over all windows beats PyTorch's convolution, its gradient above all.
+        windows = torch.stack([embedded[:, :, j : j + positions].transpose(1, 2) for j in range(width)], dim=2)
+        return F.linear(windows.flatten(2), weight.transpose(1, 2).reshape(count, -1), bias).transpose(1, 2)
+
+    def _strongest(self, embedded: Tensor, longest: int) -> Tensor:
+        """Each filter's maximum over the positions of words of at most `longest` characters: (n, E, C) to (n, F).
+
+        Of the windows of nothing but padding only the first is looked at: see `_trim`.
+        """
+        widths = [width for width, _ in self.config.filters]
+        return torch.cat(
+            [self.filter_responses(embedded[..., : longest + w], i).amax(-1) for i, w in enumerate(widths)], dim=1
+        )
+
+    def _groups(self, lengths: Tensor) -> list[tuple[slice, int]]:
+        """Rows of words of like length, as (rows, longest of them), of as many responses as a cache holds.
+
+        So a short word does not pay for the positions of the longest word of all.
+
+        Args:
+            lengths: (N,) int64, ascending.
+        """
+        room = _CACHE if lengths.device.type == "cpu" else 64 * _CACHE
+        widest_bank = max(count for _, count in self.config.filters)
+        groups, first, lengths = [], 0, lengths.tolist()
+        for end, longest in enumerate(lengths, start=1):
+            if end == len(lengths) or (end + 1 - first) * (lengths[end] + 1) * widest_bank > room:
+                groups.append((slice(first, end), longest))
+                first = end
+        return groups or [(slice(0, 0), 0)]
+
+    def _lengths(self, characters: Tensor) -> Tensor:
+        """Columns of each row up to its last one that is not padding: (N, C) int64 to (N,) int64."""
+        used = (characters != self.padding_id) & (characters != 0)
+        return (used * torch.arange(1, characters.shape[1] + 1, device=characters.device)).amax(1)
 
     def _trim(self, characters: Tensor) -> Tensor:
         """Cut columns in which every row is padding, but one widest window.
@@ -104,8 +147,7 @@ class CharacterCNN(nn.Module):
         A window of nothing but padding gives the same number wherever it stands, so under the maximum one is as
         good as many: no word's vector moves, whatever words stand beside it.
         """
-        used = ((characters != self.padding_id) & (characters != 0)).any(0).nonzero()
-        longest = int(used[-1]) + 1 if len(used) else 0
+        longest = int(self._lengths(characters).max()) if len(characters) else 0
         return characters[:, : longest + max(width for width, _ in self.config.filters)]
 
 

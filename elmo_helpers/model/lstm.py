@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from elmo_helpers.model.lstm_kernel import Clips, LSTMWeights, run_lstm
+
 
 class LSTMLayer(nn.Module):
     """An LSTM that reads each row of a batch from its first to its last real position.
@@ -46,63 +48,58 @@ class LSTMLayer(nn.Module):
             nn.init.xavier_uniform_(self.weight_hr)
 
     def forward(
-        self, x: Tensor, lengths: Tensor, *, return_states: bool = False
+        self,
+        x: Tensor,
+        lengths: Tensor,
+        *,
+        state: tuple[Tensor, Tensor] | None = None,
+        return_states: bool = False,
     ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Run the layer.
 
         Args:
             x: (B, T, input_dim) float; what stands behind a row's length is not read into its real positions.
             lengths: (B,) int64, real positions of each row, at least 1, on the CPU.
+            state: h (B, P) and c (B, H) to start from; None: zeros. No gradient flows into them, so that carrying
+                them from one part of a text to the next is truncated back-propagation.
             return_states: Also give the states after each row's last real position.
 
         Returns:
             Outputs (B, T, P), of no meaning behind a row's length; and None, or the states h (B, P) and c (B, H).
         """
+        if state is None:
+            h = self.weight_ih.new_zeros(x.shape[0], self.output_dim)
+            c = self.weight_ih.new_zeros(x.shape[0], self.hidden_dim)
+        else:
+            h, c = (s.detach().to(self.weight_ih.dtype) for s in state)
         plain = self.weight_hr is None and self.cell_clip is None and self.projection_clip is None
         # Padding stands at the end, where it cannot touch real outputs; but the fused kernel would run on through it,
         # and its final states would be those behind the padding.
         if plain and (not return_states or bool((lengths == x.shape[1]).all())):
-            return self._fused(x)
-        return self._stepwise(x, lengths)
+            output, states = self._fused(x, h, c)
+        else:
+            output, states = self._stepwise(x, lengths, h, c)
+        return output, states if return_states else None
 
-    def _fused(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """PyTorch's own kernel, many times faster than steps in Python."""
-        zeros = x.new_zeros(1, x.shape[0], self.hidden_dim)
+    def _fused(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """PyTorch's own kernel, the fastest where it can be used."""
         weights = [self.weight_ih, self.weight_hh, self.bias, self._no_bias]
-        output, h, c = torch.lstm(x, (zeros, zeros), weights, True, 1, 0.0, self.training, False, True)
+        output, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, self.training, False, True)
         return output, (h[0], c[0])
 
-    def _stepwise(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def _stepwise(self, x: Tensor, lengths: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Step by step over packed rows: longest rows first, so that a step works on the rows that still run."""
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        batch_sizes = packed.batch_sizes.tolist()
-        from_input = torch.addmm(self.bias, packed.data, self.weight_ih.t()).split(batch_sizes)
-        h = x.new_zeros(x.shape[0], self.output_dim)
-        c = x.new_zeros(x.shape[0], self.hidden_dim)
-        outputs, ended = [], []
-        for gates, n in zip(from_input, batch_sizes, strict=True):
-            if n < len(h):
-                ended.append((h[n:], c[n:]))
-                h, c = h[:n], c[:n]
-            h, c = self._cell(torch.addmm(gates, h, self.weight_hh.t()), c)
-            outputs.append(h)
-        ended.append((h, c))
-        states = [torch.cat(parts)[packed.unsorted_indices] for parts in zip(*reversed(ended), strict=True)]
-        output = PackedSequence(torch.cat(outputs), packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-        return pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])[0], tuple(states)
-
-    def _cell(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """One step: gates (n, 4H) and c (n, H) to the new h (n, P) and c (n, H)."""
-        i, f, g, o = gates.chunk(4, dim=1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        if self.cell_clip is not None:
-            c = c.clamp(-self.cell_clip, self.cell_clip)
-        h = torch.sigmoid(o) * torch.tanh(c)
-        if self.weight_hr is not None:
-            h = h @ self.weight_hr.t()
-            if self.projection_clip is not None:
-                h = h.clamp(-self.projection_clip, self.projection_clip)
-        return h, c
+        output, h, c = run_lstm(
+            packed.data,
+            packed.batch_sizes.tolist(),
+            (h[packed.sorted_indices], c[packed.sorted_indices]),
+            LSTMWeights(self.weight_ih, self.weight_hh, self.bias, self.weight_hr),
+            Clips(self.cell_clip, self.projection_clip),
+        )
+        output = PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
+        return output, (h[packed.unsorted_indices], c[packed.unsorted_indices])
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ from torch import Tensor
 
 from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import read_json, whole_directory, write_json
+from elmo_helpers.files import holds_format, read_json, whole_directory, write_json
 from elmo_helpers.text.vocabulary import WordVocabulary
 
 FORMAT = "elmo_helpers model 1"
+FILES = ("config.json", "vocabulary.json", "model.safetensors")  # the first one is the mark of a whole model
 
 
 def write_model(
@@ -32,6 +33,11 @@ def write_model(
         write_json(path / "config.json", {"format": FORMAT, "model": config.to_dict(), "text": text.to_dict()})
         vocabulary.save(path / "vocabulary.json")
         save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, path / "model.safetensors")
+
+
+def is_model(directory: str | os.PathLike) -> bool:
+    """Whether `write_model` has written to `directory`."""
+    return holds_format(Path(directory) / FILES[0], FORMAT)
 
 
 def read_model(directory: str | os.PathLike) -> tuple[BiLMConfig, TextConfig, WordVocabulary, dict[str, Tensor]]:

@@ -180,6 +180,17 @@ class CharacterVocabulary:
         return rows
 
 
+def is_text(value: object) -> bool:
+    """Whether it is a string that can be written: one with half a character, a lone surrogate, cannot."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _fill(rows: np.ndarray, owners: np.ndarray, ids: np.ndarray) -> None:
     """Write `ids` (n,) from the left into the rows that `owners` (n,), rising, names; what does not fit is cut."""
     starts = np.searchsorted(owners, np.arange(len(rows)))

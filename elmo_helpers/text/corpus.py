@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +18,9 @@ from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
-from elmo_helpers.text.corpus_building import frame_columns, number_words
-from elmo_helpers.text.corpus_storage import LEXICON_SPECIALS, SCHEMA, CorpusData, load_corpus, save_corpus
+from elmo_helpers.text.corpus_building import CorpusBuilder, checked_settings, frame_columns
+from elmo_helpers.text.corpus_storage import CorpusData, corpus_directory, read_corpus, write_tables
+from elmo_helpers.text.shard_files import write_shard
 from elmo_helpers.text.splitting import SPLITS, split_rows
 from elmo_helpers.text.vocabulary import BOS, EOS, WordVocabulary
 
@@ -77,47 +80,16 @@ class Corpus:
             ElmoHelpersError: The frame lacks a column, a title or its type; there are not as many lists of tokens as
                 titles; a word is not text, is empty or cannot be spelled; the rows cannot be split as asked.
         """
+        made_from = checked_settings(min_count, max_size, split, valid, test, seed)
         date, title = frame_columns(titles)
         splits = split_rows(titles, split, valid, test, seed)
         if progress:
             tokens = tqdm(tokens, total=len(titles), unit="title", desc="corpus")
-        words, ids, lengths = number_words(tokens)
-        if len(lengths) != len(titles):
-            raise ElmoHelpersError(
-                f"There are {len(titles)} titles and {len(lengths)} lists of tokens: give one list a title."
-            )
-
-        counts = np.bincount(ids, minlength=len(words))
-        training = splits == SPLITS.index("train")
-        training_counts = np.bincount(ids[np.repeat(training, lengths)], minlength=len(words))
-        for boundary in (BOS, EOS):  # every title has one of each
-            counts[boundary] += len(titles)
-            training_counts[boundary] += training.sum()
-        n_specials = len(LEXICON_SPECIALS)
-        batch = pa.RecordBatch.from_arrays(
-            [
-                date,
-                title,
-                pa.array(splits),
-                pa.LargeListArray.from_arrays(
-                    np.concatenate([[0], np.cumsum(lengths)]), pa.array(ids), type=SCHEMA.field("tokens").type
-                ),
-            ],
-            schema=SCHEMA,
-        )
-        return cls(
-            CorpusData(
-                batch=batch,
-                lexicon=words,
-                lexicon_counts=counts,
-                characters=np.concatenate([characters.boundary_rows, characters.encode(words[n_specials:])]),
-                vocabulary=WordVocabulary.from_counts(
-                    dict(zip(words, training_counts.tolist(), strict=True)), min_count, max_size
-                ),
-                character_vocabulary=characters,
-                text=text or TextConfig(),
-            )
-        )
+        builder = CorpusBuilder()
+        batch = builder.add(date, title, tokens)
+        builder.sort_lexicon()
+        batch = builder.finish(batch, splits)
+        return cls(CorpusData(batch, builder.tables(characters, text or TextConfig(), made_from)))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,6 +107,11 @@ class Corpus:
     def select(self, indices: Indices) -> Corpus:
         """The view of some titles of this view, in the order given."""
         return Corpus(self._data, self._rows_at(indices))
+
+    def with_vocabulary(self, vocabulary: WordVocabulary) -> Corpus:
+        """The same titles for a model that predicts the words of `vocabulary`: all others are `<UNK>` to it."""
+        tables = dataclasses.replace(self._data.tables, vocabulary=vocabulary)
+        return Corpus(CorpusData(self._data.batch, tables), self.rows)
 
     @property
     def titles(self) -> list[str]:
@@ -157,39 +134,52 @@ class Corpus:
         return int(self.lengths.sum())
 
     @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that differ where the titles of the view, their order or their ids do."""
+        digest = hashlib.sha256(self.lengths.tobytes())
+        for i in range(len(self)):
+            digest.update(self.tokens(i).tobytes())
+        return digest.hexdigest()
+
+    @property
     def lexicon(self) -> list[str]:
         """Every distinct word of the whole corpus by its lexicon id: `<pad>`, `<S>`, `</S>`, then by falling count."""
-        return self._data.lexicon
+        return self._data.tables.lexicon
 
     @property
     def lexicon_counts(self) -> NDArray[np.int64]:
         """How often each word of the lexicon occurs in the whole corpus, (n_lexicon,), int64."""
-        return self._data.lexicon_counts
+        return self._data.tables.lexicon_counts
 
     @property
     def characters(self) -> NDArray[np.integer]:
         """The character ids of each word of the lexicon, (n_lexicon, C), of the character vocabulary's dtype."""
-        return self._data.characters
+        return self._data.tables.characters
 
     @property
     def lexicon_to_vocabulary(self) -> NDArray[np.int64]:
         """The vocabulary id of each word of the lexicon, (n_lexicon,), int64."""
-        return self._data.lexicon_to_vocabulary
+        return self._data.tables.lexicon_to_vocabulary
 
     @property
     def vocabulary(self) -> WordVocabulary:
         """The words that a softmax can say, counted on the training rows of the whole corpus."""
-        return self._data.vocabulary
+        return self._data.tables.vocabulary
 
     @property
     def character_vocabulary(self) -> CharacterVocabulary:
         """How words are spelled in character ids."""
-        return self._data.character_vocabulary
+        return self._data.tables.character_vocabulary
 
     @property
     def text(self) -> TextConfig:
         """How the titles were cleaned and tokenised."""
-        return self._data.text
+        return self._data.tables.text
+
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """The settings of `build`, and, where `prepare_corpus` made the corpus, the names of the files of titles."""
+        return self._data.tables.made_from
 
     def tokens(self, i: int) -> NDArray[np.int32]:
         """The lexicon ids of title `i` without boundaries, (number of words,), int32; shares the corpus's memory."""
@@ -235,7 +225,7 @@ class Corpus:
         return self.characters[self._padded(self._rows_at(indices), length)[0]]
 
     def save(self, directory: str | os.PathLike) -> None:
-        """Write this view as a directory, whole or not at all; an earlier corpus there is replaced.
+        """Write this view as a directory of one shard, whole or not at all; an earlier corpus there is replaced.
 
         Lexicon and vocabulary are written as they are, so that all ids keep their meaning.
 
@@ -244,16 +234,20 @@ class Corpus:
         """
         whole = np.array_equal(self.rows, np.arange(self._data.batch.num_rows))
         batch = self._data.batch if whole else self._data.batch.take(pa.array(self.rows))
-        save_corpus(dataclasses.replace(self._data, batch=batch), directory)
+        with corpus_directory(directory) as temporary:
+            write_tables(self._data.tables, [write_shard(batch, temporary, 0)], temporary)
 
     @classmethod
     def load(cls, directory: str | os.PathLike) -> Corpus:
-        """Read a corpus that `save` wrote; its titles and characters stay on disk, memory-mapped.
+        """Read a corpus that `save` or `prepare_corpus` wrote.
+
+        Characters stay on disk, memory-mapped, and so do the titles of one shard. Those of several shards are put
+        together in memory: where they are too many, use `CorpusShards.load`.
 
         Raises:
             ElmoHelpersError: A file is missing, damaged or not of the same corpus as the others.
         """
-        return cls(load_corpus(directory))
+        return cls(read_corpus(directory))
 
     def _rows_at(self, indices: Indices | None) -> NDArray[np.int64]:
         if indices is None:

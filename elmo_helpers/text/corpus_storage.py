@@ -1,9 +1,12 @@
-"""What a corpus is made of, and how it lies on disk: one Arrow table and, beside it, readable JSON and one .npy."""
+"""How a corpus lies on disk: its titles as Arrow files and, beside them, readable JSON and one .npy."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,40 +20,47 @@ from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import read_json, whole_directory, write_json
 from elmo_helpers.text.characters import CharacterVocabulary
-from elmo_helpers.text.splitting import SPLITS
+from elmo_helpers.text.shard_files import Shard, damaged, read_shard
 from elmo_helpers.text.vocabulary import PAD, SPECIALS, UNK, WordVocabulary
 
 LEXICON_SPECIALS = SPECIALS[:3]  # the lexicon knows every word, so it has no <UNK>
+HEADER = "corpus.json"  # format, settings, sizes and shards; also the mark by which a directory is known as a corpus
 
-# "Large" types count in 64 bits: a billion words is more text than 32 bits can address.
-SCHEMA = pa.schema(
-    [
-        pa.field("date", pa.date32()),
-        pa.field("title", pa.large_string(), nullable=False),
-        pa.field("split", pa.int8(), nullable=False),
-        pa.field("tokens", pa.large_list(pa.field("item", pa.int32(), nullable=False)), nullable=False),
-    ]
-)
-
-_HEADER = "corpus.json"  # format, settings and sizes; also the mark by which a directory is known as a corpus
-_TABLE = "titles.arrow"  # SCHEMA, one record batch, not compressed, so that it can be memory-mapped
 _LEXICON = "lexicon.json"  # words and counts by lexicon id
 _CHARACTERS = "characters.npy"  # a row of character ids for every lexicon id
 _VOCABULARY = "vocabulary.json"  # words and counts by vocabulary id
-_FORMAT = {"format": "elmo_helpers corpus", "version": 1}
+_FORMAT = {"format": "elmo_helpers corpus", "version": 2}
+_is_titles_file = re.compile(r"titles(-\d{5,})?\.arrow").fullmatch  # without a number: version 1
 
 
 @dataclass(frozen=True)
-class CorpusData:
-    """The arrays of a corpus, shared by all of its views."""
+class CorpusTables:
+    """What the ids of a corpus stand for, and how it was made: shared by all of its views and shards."""
 
-    batch: pa.RecordBatch  # one row a title, of SCHEMA
     lexicon: list[str]  # LEXICON_SPECIALS, then the distinct words
     lexicon_counts: NDArray[np.int64]  # (n_lexicon,)
     characters: NDArray[np.integer]  # (n_lexicon, C)
     vocabulary: WordVocabulary
     character_vocabulary: CharacterVocabulary
     text: TextConfig
+    made_from: dict[str, Any]  # settings, and the names of the files of titles where they are known
+
+    @cached_property
+    def lexicon_to_vocabulary(self) -> NDArray[np.int64]:
+        """The vocabulary id of every lexicon id, (n_lexicon,)."""
+        ids = self.vocabulary.ids(self.lexicon)
+        # A word of the text that happens to read "<pad>" is a word: no title has padding inside.
+        words = ids[len(LEXICON_SPECIALS) :]
+        words[words == PAD] = UNK
+        return ids
+
+
+@dataclass(frozen=True)
+class CorpusData:
+    """The titles of a corpus or of one shard, with the tables that their ids refer to."""
+
+    batch: pa.RecordBatch  # one row a title, of SCHEMA
+    tables: CorpusTables
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
@@ -62,107 +72,125 @@ class CorpusData:
         """The lexicon ids of all titles, one after another, (n_tokens,)."""
         return self.batch.column("tokens").values.to_numpy()
 
-    @cached_property
-    def lexicon_to_vocabulary(self) -> NDArray[np.int64]:
-        """The vocabulary id of every lexicon id, (n_lexicon,)."""
-        ids = self.vocabulary.ids(self.lexicon)
-        # A word of the text that happens to read "<pad>" is a word: no title has padding inside.
-        words = ids[len(LEXICON_SPECIALS) :]
-        words[words == PAD] = UNK
-        return ids
 
-    @property
-    def sizes(self) -> dict[str, int]:
-        """What the files are checked against when they are read."""
-        return {
-            "titles": self.batch.num_rows,
-            "tokens": len(self.ids),
-            "lexicon": len(self.lexicon),
-            "vocabulary": len(self.vocabulary),
-        }
-
-
-def save_corpus(data: CorpusData, directory: str | os.PathLike) -> None:
-    """Write `data` as a directory, whole or not at all; an earlier corpus there is replaced.
+@contextmanager
+def corpus_directory(directory: str | os.PathLike) -> Iterator[Path]:
+    """Yield an empty directory to write a corpus in; it takes the place of `directory` only if the block succeeds.
 
     Raises:
         ElmoHelpersError: `directory` is a file, or holds other things than a corpus.
     """
+    with whole_directory(directory, header=HEADER, format_name=_FORMAT["format"]) as temporary:
+        yield temporary
+        written = {file.name for file in temporary.iterdir()}
+    # An earlier corpus may have had more shards. The header does not name them, so they do no harm if they stay.
+    with suppress(OSError):
+        for file in Path(directory).iterdir():
+            if _is_titles_file(file.name) and file.name not in written:
+                file.unlink()
+
+
+def write_tables(tables: CorpusTables, shards: list[Shard], directory: Path) -> None:
+    """Write all but the shards, which lie in `directory` already."""
+    write_json(directory / _LEXICON, {"words": tables.lexicon, "counts": tables.lexicon_counts.tolist()})
+    np.save(directory / _CHARACTERS, tables.characters, allow_pickle=False)
+    tables.vocabulary.save(directory / _VOCABULARY)
     header = {
         **_FORMAT,
-        "text": dataclasses.asdict(data.text),
-        "characters": data.character_vocabulary.to_dict(),
-        "sizes": data.sizes,
+        "text": dataclasses.asdict(tables.text),
+        "characters": tables.character_vocabulary.to_dict(),
+        "made_from": tables.made_from,
+        "sizes": _sizes(tables, shards),
+        "shards": [dataclasses.asdict(shard) for shard in shards],
     }
-    with whole_directory(directory, header=_HEADER, format_name=_FORMAT["format"]) as temporary:
-        with pa.OSFile(str(temporary / _TABLE), "wb") as sink, pa.ipc.new_file(sink, SCHEMA) as writer:
-            writer.write_batch(data.batch)
-        write_json(temporary / _LEXICON, {"words": data.lexicon, "counts": data.lexicon_counts.tolist()})
-        np.save(temporary / _CHARACTERS, data.characters, allow_pickle=False)
-        data.vocabulary.save(temporary / _VOCABULARY)
-        write_json(temporary / _HEADER, header)
+    write_json(directory / HEADER, header)
 
 
-def load_corpus(directory: str | os.PathLike) -> CorpusData:
-    """Read what `save_corpus` wrote; the table and the characters stay on disk, memory-mapped.
+def read_tables(directory: str | os.PathLike) -> tuple[CorpusTables, list[Shard]]:
+    """Read all but the shards; the characters stay on disk, memory-mapped.
 
     Raises:
         ElmoHelpersError: A file is missing, damaged or not of the same corpus as the others.
     """
     directory = Path(directory)
-    if not (directory / _HEADER).is_file():
-        raise ElmoHelpersError(f"{directory} is not a corpus: expected a directory with the file {_HEADER}.")
-    text, character_vocabulary, sizes = _read_header(directory / _HEADER)
+    if not (directory / HEADER).is_file():
+        raise ElmoHelpersError(f"{directory} is not a corpus: expected a directory with the file {HEADER}.")
+    header = _read_header(directory / HEADER)
     lexicon, lexicon_counts = _read_lexicon(directory / _LEXICON)
-    data = CorpusData(
-        batch=_read_table(directory / _TABLE, len(lexicon)),
+    tables = CorpusTables(
         lexicon=lexicon,
         lexicon_counts=lexicon_counts,
-        characters=_read_characters(directory / _CHARACTERS, len(lexicon), character_vocabulary),
+        characters=_read_characters(directory / _CHARACTERS, len(lexicon), header["characters"]),
         vocabulary=WordVocabulary.load(directory / _VOCABULARY),
-        character_vocabulary=character_vocabulary,
-        text=text,
+        character_vocabulary=header["characters"],
+        text=header["text"],
+        made_from=header["made_from"],
     )
-    if data.sizes != sizes:
+    if (sizes := _sizes(tables, header["shards"])) != header["sizes"]:
         raise ElmoHelpersError(
-            f"{directory}: the files hold {data.sizes} and {_HEADER} says {sizes}, so they are not of one corpus: "
+            f"{directory}: the files hold {sizes} and {HEADER} says {header['sizes']}, so they are not of one corpus: "
             "restore them, or build the corpus again."
         )
-    return data
+    return tables, header["shards"]
 
 
-def _damaged(path: Path, why: object) -> ElmoHelpersError:
-    return ElmoHelpersError(f"{path} is not as it was written ({why}): restore it, or build the corpus again.")
+def read_corpus(directory: str | os.PathLike) -> CorpusData:
+    """A whole corpus: of one shard memory-mapped, of several put together in memory.
+
+    Raises:
+        ElmoHelpersError: A file is missing, damaged or not of the same corpus as the others.
+    """
+    tables, shards = read_tables(directory)
+    batches = [read_shard(Path(directory), shard, len(tables.lexicon)) for shard in shards]
+    return CorpusData(batches[0] if len(batches) == 1 else pa.concat_batches(batches), tables)
 
 
-def _read_header(path: Path) -> tuple[TextConfig, CharacterVocabulary, dict[str, Any]]:
+def _sizes(tables: CorpusTables, shards: list[Shard]) -> dict[str, int]:
+    """What the files are checked against when they are read."""
+    return {
+        "titles": sum(shard.titles["total"] for shard in shards),
+        "tokens": sum(shard.tokens["total"] for shard in shards),
+        "lexicon": len(tables.lexicon),
+        "vocabulary": len(tables.vocabulary),
+    }
+
+
+def _read_header(path: Path) -> dict[str, Any]:
     header = read_json(path)
     if not isinstance(header, dict) or header.get("format") != _FORMAT["format"]:
         raise ElmoHelpersError(f"{path} does not belong to a corpus: name a directory that Corpus.save wrote.")
     if header.get("version") != _FORMAT["version"]:
         raise ElmoHelpersError(
             f"{path} is of version {header.get('version')!r} and this library reads version {_FORMAT['version']}: "
-            "build the corpus again."
+            "remove the directory and build the corpus again."
         )
     try:
-        text = TextConfig(**header["text"])
-        return text, CharacterVocabulary.from_dict(header["characters"]), header["sizes"]
-    except (KeyError, TypeError, ElmoHelpersError) as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from None
+        shards = [Shard.from_dict(entry, number) for number, entry in enumerate(header["shards"])]
+        if not shards or not isinstance(header["made_from"], dict):
+            raise ValueError("expected at least one shard, and what the corpus was made from")
+        return {
+            "text": TextConfig(**header["text"]),
+            "characters": CharacterVocabulary.from_dict(header["characters"]),
+            "made_from": header["made_from"],
+            "sizes": header["sizes"],
+            "shards": shards,
+        }
+    except (KeyError, TypeError, ValueError, ElmoHelpersError) as error:
+        raise damaged(path, f"{type(error).__name__}: {error}") from None
 
 
 def _read_lexicon(path: Path) -> tuple[list[str], NDArray[np.int64]]:
     lexicon = read_json(path)
     words, counts = (lexicon.get("words"), lexicon.get("counts")) if isinstance(lexicon, dict) else (None, None)
     if not isinstance(words, list) or not isinstance(counts, list) or len(words) != len(counts):
-        raise _damaged(path, "expected lists named words and counts, of one length")
+        raise damaged(path, "expected lists named words and counts, of one length")
     if tuple(words[:3]) != LEXICON_SPECIALS or not all(isinstance(word, str) for word in words):
-        raise _damaged(path, f"expected words, {', '.join(LEXICON_SPECIALS)} first")
+        raise damaged(path, f"expected words, {', '.join(LEXICON_SPECIALS)} first")
     distinct = words[len(LEXICON_SPECIALS) :]  # a word that reads "<pad>" may be among them
     if len(set(distinct)) < len(distinct):
-        raise _damaged(path, "a word stands there twice")
+        raise damaged(path, "a word stands there twice")
     if not all(type(count) is int and 0 <= count < 2**63 for count in counts):
-        raise _damaged(path, "expected whole numbers of at least 0 as counts")
+        raise damaged(path, "expected whole numbers of at least 0 as counts")
     return words, np.array(counts, dtype=np.int64)
 
 
@@ -172,32 +200,10 @@ def _read_characters(path: Path, n_lexicon: int, vocabulary: CharacterVocabulary
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: restore it, or build the corpus again.") from None
     except Exception as error:  # a damaged header ends in more ways than NumPy documents
-        raise _damaged(path, error) from None
+        raise damaged(path, error) from None
     expected = (n_lexicon, vocabulary.max_characters)
     if rows.shape != expected or rows.dtype != vocabulary.dtype:
-        raise _damaged(path, f"shape {rows.shape} {rows.dtype}, expected {expected} {np.dtype(vocabulary.dtype)}")
+        raise damaged(path, f"shape {rows.shape} {rows.dtype}, expected {expected} {np.dtype(vocabulary.dtype)}")
     if rows.min() < 0 or rows.max() >= vocabulary.size:
-        raise _damaged(path, f"character ids {rows.min()} to {rows.max()}, expected 0 to {vocabulary.size - 1}")
+        raise damaged(path, f"character ids {rows.min()} to {rows.max()}, expected 0 to {vocabulary.size - 1}")
     return rows
-
-
-def _read_table(path: Path, n_lexicon: int) -> pa.RecordBatch:
-    if not path.is_file():
-        raise ElmoHelpersError(f"{path} is missing: restore it, or build the corpus again.")
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if reader.num_record_batches != 1 or not reader.schema.equals(SCHEMA):
-            raise _damaged(path, "it is another table")
-        batch = reader.get_batch(0)
-        batch.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path, error) from None
-    _check_range(path, "split", batch.column("split"), 0, len(SPLITS))
-    _check_range(path, "lexicon ids", batch.column("tokens").values, 1, n_lexicon)
-    return batch
-
-
-def _check_range(path: Path, name: str, column: pa.Array, low: int, high: int) -> None:
-    values = column.to_numpy()
-    if len(values) and not (values.min() >= low and values.max() < high):
-        raise _damaged(path, f"{name} {values.min()} to {values.max()}, expected {low} to {high - 1}")

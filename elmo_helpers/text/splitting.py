@@ -35,10 +35,9 @@ def split_rows(
         ElmoHelpersError: `by` is unknown; the shares leave no training rows; there are fewer documents than splits;
             rows have no date and `by` is "date".
     """
-    if not (valid >= 0 and test >= 0 and valid + test < 1):
-        raise ElmoHelpersError(f"valid={valid}, test={test}: expected shares of at least 0, together below 1.")
+    check_split(by, valid, test)
     documents = _documents(titles, by)
-    sizes = np.bincount(documents).tolist()
+    sizes = np.bincount(documents)  # (n_documents,), rows of each
     n_splits = 1 + (valid > 0) + (test > 0)
     if len(sizes) < n_splits:
         raise ElmoHelpersError(
@@ -47,22 +46,32 @@ def split_rows(
         )
 
     newest_first = by == "date"
-    order = np.random.default_rng(seed).permutation(len(sizes)).tolist()
+    order = np.random.default_rng(seed).permutation(len(sizes))
     if newest_first:
-        order.sort(reverse=True)
+        order = np.sort(order)[::-1]
     split_of = np.zeros(len(sizes), dtype=np.int8)
     for name, share, leave in (("test", test, n_splits - 1), ("valid", valid, 1)):
         if share > 0:
             held_out = _hold_out(order, sizes, share * len(titles), leave, newest_first)
             split_of[held_out] = SPLITS.index(name)
-            order = [document for document in order if split_of[document] == 0]
+            order = order[split_of[order] == 0]
     return split_of[documents]
+
+
+def check_split(by: str, valid: float, test: float) -> None:
+    """Refuse what `split_rows` cannot do, whatever the rows.
+
+    Raises:
+        ElmoHelpersError: `by` is unknown, or the shares leave no training rows.
+    """
+    if by not in ("document", "date"):
+        raise ElmoHelpersError(f"split={by!r}: expected document or date.")
+    if not (valid >= 0 and test >= 0 and valid + test < 1):
+        raise ElmoHelpersError(f"valid={valid}, test={test}: expected shares of at least 0, together below 1.")
 
 
 def _documents(titles: pd.DataFrame, by: str) -> NDArray[np.int64]:
     """The number of each row's document, (len(titles),); by date, older days have lower numbers."""
-    if by not in ("document", "date"):
-        raise ElmoHelpersError(f"split={by!r}: expected document or date.")
     if by == "document" and "document" in titles:
         documents, _ = pd.factorize(titles["document"])
     else:
@@ -76,7 +85,9 @@ def _documents(titles: pd.DataFrame, by: str) -> NDArray[np.int64]:
     return documents
 
 
-def _hold_out(order: list[int], sizes: list[int], target: float, leave: int, in_order: bool) -> list[int]:
+def _hold_out(
+    order: NDArray[np.int64], sizes: NDArray[np.int64], target: float, leave: int, in_order: bool
+) -> list[int]:
     """Documents from `order` with about `target` rows together, at least one document, all but `leave` at most.
 
     A document is taken if it brings the sum of rows nearer to the target. One that is too large is passed over, or,
@@ -85,13 +96,14 @@ def _hold_out(order: list[int], sizes: list[int], target: float, leave: int, in_
     taken: list[int] = []
     rows = 0
     for document in order:
-        if len(order) - len(taken) == leave:
+        room = 2 * (target - rows)
+        if len(order) - len(taken) == leave or room <= 1:  # no document has less than one row
             break
-        if sizes[document] < 2 * (target - rows):
+        if sizes[document] < room:
             taken.append(document)
             rows += sizes[document]
         elif in_order:
             break
     if not taken:
-        taken = [order[0] if in_order else min(order, key=sizes.__getitem__)]
+        taken = [order[0] if in_order else order[np.argmin(sizes[order])]]
     return taken

@@ -1,18 +1,12 @@
-"""Dated titles from a file, the default corpus, and cleaning."""
+"""Dated titles as a frame, the default corpus, and cleaning."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import os
 import re
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -21,9 +15,8 @@ from elmo_helpers.checks import choice
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
 from elmo_helpers.text.characters import CHARACTERS, SCHEMES
+from elmo_helpers.text.title_files import is_table, title_blocks
 
-_BLOCK = 100_000  # rows held as Python objects at a time
-_MISSING_DATES = ("", "nan", "nat", "na", "n/a", "<na>", "none", "null")  # in lower case
 _MAX_SENTENCE = 40  # tokens of a default title
 
 _ASCII = str.maketrans(
@@ -55,32 +48,19 @@ def read_titles(path: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
             date, or no row is left.
     """
     path = Path(path)
-    is_table = path.name.lower().endswith((".csv", ".csv.gz"))
-    read = missing_title = missing_date = 0
+    counts: Counter[str] = Counter({"read": 0, "missing title": 0, "missing date": 0})
     pieces = []
-    try:
-        with _open(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if is_table else None) as text:
-            rows = _table_rows(text, path) if is_table else _text_rows(text)
-            while block := list(islice(rows, _BLOCK)):
-                piece = pd.DataFrame(block, columns=["line", "title", "date"]).astype({"title": "str", "date": "str"})
-                no_title = piece["title"] == ""
-                no_date = ~no_title & piece["date"].str.strip().str.lower().isin(_MISSING_DATES)
-                piece = piece[~(no_title | no_date)]
-                pieces.append(pd.DataFrame({"title": piece["title"], "date": _parse_dates(piece, path)}))
-                read += len(block)
-                missing_title += int(no_title.sum())
-                missing_date += int(no_date.sum())
-    except UnicodeDecodeError:
-        _check_utf8(path)
-        raise
-    kept = read - missing_title - missing_date
-    if kept == 0:
+    for piece, of_block in title_blocks(path):
+        pieces.append(piece)
+        counts.update(of_block)
+    counts["kept"] = sum(map(len, pieces))
+    if counts["kept"] == 0:
         raise ElmoHelpersError(
-            f"{path} has no title to keep ({read} rows read, {missing_title} without a title, {missing_date} without "
-            f"a date): expected {'a row a title below the header' if is_table else 'one title a line'}."
+            f"{path} has no title to keep ({counts['read']} rows read, {counts['missing title']} without a title, "
+            f"{counts['missing date']} without a date): expected "
+            f"{'a row a title below the header' if is_table(path) else 'one title a line'}."
         )
-    report = _report({"read": read, "missing title": missing_title, "missing date": missing_date, "kept": kept})
-    return pd.concat(pieces, ignore_index=True), report
+    return pd.concat(pieces, ignore_index=True), _report(counts)
 
 
 def normalize_title(title: str, lowercase: bool = True) -> str:
@@ -160,93 +140,6 @@ def default_titles(path: str | os.PathLike = "data/title_text.csv") -> Path:
                 if 1 <= sum(not token.is_space for token in sentence) <= _MAX_SENTENCE:
                     table.writerow([sentence.text.strip(), date])
     return path
-
-
-@contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    """The bytes of a file, unpacked; what goes wrong while they are read ends in one sentence."""
-    try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check its name, or make it with default_titles().") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ElmoHelpersError(f"{path} is not a whole gzip file ({error}): copy or compress it again.") from None
-    except OSError as error:
-        raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a readable file.") from None
-
-
-def _table_rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line number (of a row's first line), title and date of each row; empty lines are passed over."""
-    table = csv.reader(text, strict=True)
-    line = 1
-    try:
-        header = [name.strip() for name in next(filter(None, table), [])]
-        if not header:
-            return
-        missing = [name for name in ("title", "date") if name not in header]
-        if missing:
-            raise ElmoHelpersError(
-                f"{path} has no column {' and no column '.join(missing)}, only {header}: name its columns in the "
-                f"first line, apart by commas."
-            )
-        if twice := [name for name in ("title", "date") if header.count(name) > 1]:
-            raise ElmoHelpersError(f"{path} has more than one column {twice[0]}: rename the others.")
-        title, date = header.index("title"), header.index("date")
-        line = table.line_num + 1
-        for fields in table:
-            if len(fields) == len(header):
-                yield line, fields[title], fields[date]
-            elif fields:
-                raise ElmoHelpersError(
-                    f"{path}, line {line}: expected {len(header)} fields as in the header, found {len(fields)}; put a "
-                    f"title that holds commas or line breaks between double quotes."
-                )
-            line = table.line_num + 1
-    except csv.Error as error:
-        raise ElmoHelpersError(
-            f"{path}, line {line}: not a row of CSV ({error}); put such a title between double quotes, and double "
-            f"those inside it."
-        ) from None
-
-
-def _text_rows(text: io.TextIOBase) -> Iterator[tuple[int, str, None]]:
-    for line, title in enumerate(text, start=1):
-        yield line, title.rstrip("\n"), None
-
-
-def _parse_dates(rows: pd.DataFrame, path: Path) -> pd.Series:
-    # Without a year of four digits pandas would fill in today's, and it reads words such as "today".
-    with_year = rows["date"].where(rows["date"].str.contains(r"\d{4}"))
-    dates = pd.to_datetime(with_year, format="mixed", errors="coerce", utc=True)
-    unreadable = dates.isna() & rows["date"].notna()
-    if unreadable.any():
-        row = rows[unreadable].iloc[0]
-        raise ElmoHelpersError(
-            f"{path}, line {row['line']}: {row['date']!r} is not a date; write it like 2013-08-20, or leave it empty."
-        )
-    return dates.dt.tz_localize(None).dt.normalize().astype("datetime64[s]")
-
-
-def _check_utf8(path: Path) -> None:
-    """Name the first byte that is not UTF-8; a stream's own error counts from the start of its buffer."""
-    with _open(path) as stream:
-        content = stream.read()
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        for start, remedy in (
-            (b"\x1f\x8b", "a gzip file: add .gz to its name"),
-            (b"PK\x03\x04", "a zip or Excel file: save it as CSV"),
-        ):
-            if content.startswith(start):
-                raise ElmoHelpersError(f"{path} is {remedy}.") from None
-        line = content.count(b"\n", 0, error.start) + 1
-        likely = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
-        raise ElmoHelpersError(
-            f"{path}, line {line}: byte {error.start} of the text, {content[error.start]:#x}, is not UTF-8; convert "
-            f"the file, for example with `iconv -f {likely} -t UTF-8`."
-        ) from None
 
 
 def _report(counts: dict[str, int]) -> pd.DataFrame:

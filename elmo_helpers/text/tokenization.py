@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -13,15 +14,18 @@ from tqdm.auto import tqdm
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.characters import is_text
 
 _SMALL = 5000  # fewer titles than this are done sooner than other processes are started
 _CHUNK = 2000  # titles sent to a process at a time
+_around_unknown = re.compile("(<unk>)", re.IGNORECASE).split
 
 
 class Tokenizer:
     """Cuts titles into tokens.
 
-    No token holds white space: spaCy's tokens of white space alone are dropped, as the original's strip() did.
+    No token holds white space: spaCy's tokens of white space alone are dropped, as the original's strip() did. A
+    `<unk>` of the text, in upper or lower case, is a token of its own, which spaCy alone would cut at its brackets.
 
     Args:
         name: "en" is the rule-based tokenizer of spaCy's blank English, which needs no download; "whitespace" takes
@@ -50,7 +54,8 @@ class Tokenizer:
             progress: Show a progress bar.
 
         Raises:
-            ElmoHelpersError: `titles` is one string, or one of them is no text (raised when its turn comes).
+            ElmoHelpersError: `titles` is one string, or one of them is no text or holds a lone surrogate (raised when
+                its turn comes).
         """
         if isinstance(titles, str):
             raise ElmoHelpersError(f"titles={titles!r} is one string: pass a list of titles.")
@@ -78,6 +83,8 @@ def _checked(titles: Iterable[str]) -> Iterator[str]:
     for i, title in enumerate(titles):
         if not isinstance(title, str):
             raise ElmoHelpersError(f"titles[{i}] is {title!r}, not text: drop missing titles first.")
+        if not is_text(title):
+            raise ElmoHelpersError(f"titles[{i}] is {title!r:.60}, which holds half a character: mend or drop it.")
         yield str(title)  # NumPy's strings are not those that spaCy takes
 
 
@@ -126,5 +133,15 @@ def _splitter(name: str) -> Callable[[str], list[str]]:
                 f"`python -m spacy download NAME`, or use 'en', which needs no download."
             ) from None
         tokenizer = pipeline.tokenizer
-    # A token never holds white space in spaCy's own tokenizers; split() makes sure for any other.
-    return lambda title: [part for token in tokenizer(title) for part in token.text.split()]
+
+    def split(title: str) -> list[str]:
+        # A token never holds white space in spaCy's own tokenizers; split() makes sure for any other.
+        return [part for token in tokenizer(title) for part in token.text.split()]
+
+    def split_around_unknown(title: str) -> list[str]:
+        pieces = _around_unknown(title)
+        if len(pieces) == 1:
+            return split(title)
+        return [word for i, piece in enumerate(pieces) for word in ([piece] if i % 2 else split(piece))]
+
+    return split_around_unknown

@@ -15,6 +15,7 @@ from elmo_helpers.files import read_json, whole_file, write_json
 
 SPECIALS = ("<pad>", "<S>", "</S>", "<UNK>")
 PAD, BOS, EOS, UNK = range(4)
+_UNKNOWN = SPECIALS[UNK].lower()  # as texts spell it in which somebody has replaced rare words already
 
 
 class WordVocabulary:
@@ -57,7 +58,7 @@ class WordVocabulary:
 
         Args:
             counts: Word to count. Counts of `<S>` and `</S>` (the number of titles) are kept with these specials;
-                `<UNK>` and `<pad>` in a text are unknown words.
+                `<UNK>`, in upper or lower case, and `<pad>` in a text are unknown words.
             min_count: Rarer words are left out and counted as `<UNK>`.
             max_size: At most so many words are kept, the specials not counted; None: all.
 
@@ -72,7 +73,7 @@ class WordVocabulary:
         frequent = [
             (-count, word)
             for word, count in zip(counts, all_counts.tolist(), strict=True)
-            if count >= min_count and word not in SPECIALS
+            if count >= min_count and word not in SPECIALS and word.lower() != _UNKNOWN
         ]
         kept = sorted(frequent)[:max_size]
         kept_counts = [-negative for negative, _ in kept]

@@ -1,4 +1,4 @@
-"""From a corpus to the tensors of one batch, and in which order the batches come."""
+"""Titles as independent rows: the tensors of one batch, and in which order the batches come."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from elmo_helpers.model.bilm import BiLM, BiLMLoss, LSTMState
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, WordVocabulary
@@ -74,6 +75,62 @@ class Batch:
             lengths,
             torch.from_numpy(ids)[tokens].to(device),
         )
+
+    def loss(self, model: BiLM, state: LSTMState | None = None) -> tuple[BiLMLoss, None]:
+        """The model's loss; titles are independent, so there is no state before or after."""
+        return model.loss(self.characters, self.tokens, self.lengths, self.targets), None
+
+
+class TitleBatches:
+    """The batches of a corpus of titles, in the order in which they are trained on: a sequence without a copy."""
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        batch_size: int,
+        generator: np.random.Generator | None = None,
+        *,
+        by_length: bool = True,
+    ) -> None:
+        """Batches of `batch_size` titles.
+
+        Args:
+            corpus: The titles.
+            batch_size: Titles of a batch.
+            generator: Shuffles; None: a fixed order.
+            by_length: Put titles of similar length together; False, without generator: the corpus's own order.
+        """
+        self.corpus, self.lengths = corpus, corpus.lengths
+        if generator is None and not by_length:
+            self.rows = _cut(np.arange(len(corpus)), batch_size)
+        else:
+            self.rows = length_buckets(self.lengths, batch_size, generator)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def n_tokens(self, k: int) -> int:
+        """Tokens that batch `k` reads, with both boundaries of each title."""
+        return int(self.lengths[self.rows[k]].sum()) + 2 * len(self.rows[k])
+
+    def n_predictions(self, k: int) -> int:
+        """Predictions of one direction in batch `k`."""
+        return self.n_tokens(k) - len(self.rows[k])
+
+    def batch(self, k: int, part: slice = slice(None), device: torch.device | str = "cpu") -> Batch | None:
+        """The titles of batch `k` at the places `part`, or None where there are none."""
+        rows = self.rows[k][part]
+        return Batch.of(self.corpus, rows, device) if len(rows) else None
+
+    def describe(self, k: int) -> str:
+        """Which titles batch `k` holds, for a message."""
+        rows = ", ".join(map(str, self.corpus.rows[self.rows[k]][:5]))
+        return f"titles {rows}{', …' if len(self.rows[k]) > 5 else ''}"
+
+
+def n_title_batches(n_titles: int, batch_size: int) -> int:
+    """How many batches `TitleBatches` makes of so many titles."""
+    return -(-n_titles // batch_size)
 
 
 def length_buckets(

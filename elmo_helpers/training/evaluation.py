@@ -1,16 +1,22 @@
 """How well a model predicts text that it was not trained on."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import UNK
-from elmo_helpers.training.batching import Batch, length_buckets
+from elmo_helpers.training.batching import TitleBatches
+from elmo_helpers.training.streams import StreamBatches
 
 
 @dataclass(frozen=True)
@@ -33,42 +39,107 @@ class Evaluation:
         return (self.forward + self.backward) / 2
 
 
-def evaluate(model: BiLM, corpus: Corpus, batch_size: int = 64) -> Evaluation:
+def evaluate(
+    model: BiLM,
+    corpus: Corpus | CorpusShards,
+    batch_size: int = 64,
+    *,
+    streams: bool = False,
+    unroll_steps: int = 20,
+) -> Evaluation:
     """Measure the exact perplexity of `model` on `corpus`, without dropout; the model's mode is left as it was.
+
+    Args:
+        model: The model, which computes where it is.
+        corpus: Titles that the model was not trained on.
+        batch_size: Titles computed together, which does not matter to the result; with `streams`, in how many
+            streams the text is cut: 1 reads all of it as one, so that only its first word is met without a context.
+        streams: Read the titles as continuous text in the corpus's own order, each title in the light of those before
+            it, as a model was trained with `feed="streams"`.
+        unroll_steps: Tokens of each stream computed together, which does not matter to the result.
 
     Raises:
         ElmoHelpersError: The corpus has no title, or another vocabulary than the model.
     """
     batch_size = whole_number("batch_size", batch_size, 1)
-    if not len(corpus):
+    unroll_steps = whole_number("unroll_steps", unroll_steps, 1)
+    shards = corpora(corpus)
+    if not any(titles for titles, _ in sizes(corpus)):
         raise ElmoHelpersError("evaluate: the corpus has no title; give one that has.")
     check_vocabulary(model, corpus)
+    sums = evaluation_sums(model, shards, batch_size, unroll_steps if streams else None)
+    return evaluation_of(sums)
+
+
+def corpora(corpus: Corpus | CorpusShards) -> Sequence[Corpus]:
+    """A corpus as the shards that it is read in: a `Corpus` is one."""
+    return [corpus] if isinstance(corpus, Corpus) else corpus
+
+
+def sizes(corpus: Corpus | CorpusShards) -> list[tuple[int, int]]:
+    """Titles and words of each shard, known without reading any."""
+    return [(len(corpus), corpus.n_tokens)] if isinstance(corpus, Corpus) else corpus.sizes
+
+
+def evaluation_sums(
+    model: BiLM,
+    shards: Sequence[Corpus],
+    batch_size: int,
+    unroll_steps: int | None,
+    part: slice = slice(None),
+) -> NDArray[np.float64]:
+    """The sums that an evaluation is made of, over the share `part` of each batch, so that processes can add theirs.
+
+    Args:
+        unroll_steps: Tokens of a stream computed together; None: titles as independent rows.
+
+    Returns:
+        (5,): nats forward, nats backward, predictions of one direction, words, words not in the vocabulary.
+    """
+    sums = np.zeros(5)
     was_training = model.training
     model.eval()
-    forward = backward = 0.0
     try:
         with torch.no_grad():
-            for indices in length_buckets(corpus.lengths, batch_size):
-                batch = Batch.of(corpus, indices, model.device)
-                loss = model.loss(batch.characters, batch.tokens, batch.lengths, batch.targets)
-                forward += loss.forward.item()
-                backward += loss.backward.item()
+            for shard in shards:
+                if not len(shard):
+                    continue
+                if unroll_steps is None:
+                    batches = TitleBatches(shard, batch_size)
+                else:
+                    batches = StreamBatches(shard, min(batch_size, len(shard)), unroll_steps)
+                state = None
+                for k in range(len(batches)):
+                    if (batch := batches.batch(k, part, model.device)) is not None:
+                        loss, state = batch.loss(model, state)
+                        sums[:3] += loss.forward.item(), loss.backward.item(), loss.n_predictions
+                share = shard.select(part)
+                sums[3:] += share.n_tokens, n_unknown_words(share)
     finally:
         model.train(was_training)
-    n = corpus.n_tokens + len(corpus)
+    return sums
+
+
+def evaluation_of(sums: NDArray[np.float64]) -> Evaluation:
+    """The evaluation that `evaluation_sums` are the sums of."""
+    forward, backward, n_predictions, n_words, n_unknown = sums.tolist()
     with np.errstate(over="ignore"):  # a model that has diverged has the perplexity infinity
-        perplexities = np.exp(np.array([forward, backward]) / n).tolist()
-    return Evaluation(*perplexities, n, out_of_vocabulary_rate(corpus))
+        perplexities = np.exp(np.array([forward, backward]) / n_predictions).tolist()
+    return Evaluation(*perplexities, int(n_predictions), n_unknown / max(n_words, 1))
 
 
 def out_of_vocabulary_rate(corpus: Corpus) -> float:
     """The share of the corpus's words that are not in its vocabulary; 0 where there is no word."""
+    return n_unknown_words(corpus) / max(corpus.n_tokens, 1)
+
+
+def n_unknown_words(corpus: Corpus) -> int:
+    """How many words of the corpus are not in its vocabulary."""
     ids = corpus.lexicon_to_vocabulary
-    unknown = sum(int((ids[corpus.tokens(i)] == UNK).sum()) for i in range(len(corpus)))
-    return unknown / max(corpus.n_tokens, 1)
+    return sum(int((ids[corpus.tokens(i)] == UNK).sum()) for i in range(len(corpus)))
 
 
-def check_vocabulary(model: BiLM, corpus: Corpus) -> None:
+def check_vocabulary(model: BiLM, corpus: Corpus | CorpusShards) -> None:
     """Check that a corpus's ids mean what the model's ids mean.
 
     Raises:
@@ -77,7 +148,7 @@ def check_vocabulary(model: BiLM, corpus: Corpus) -> None:
     if model.vocabulary.words != corpus.vocabulary.words:
         raise ElmoHelpersError(
             f"The model predicts {len(model.vocabulary)} words and the corpus has another vocabulary of "
-            f"{len(corpus.vocabulary)}: build the corpus with the model's vocabulary, or train a new model."
+            f"{len(corpus.vocabulary)}: pass corpus.with_vocabulary(model.vocabulary), or train a new model."
         )
     if model.character_vocabulary != corpus.character_vocabulary:
         raise ElmoHelpersError(

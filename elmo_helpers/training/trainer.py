@@ -1,26 +1,30 @@
-"""Train a biLM on a corpus."""
+"""Train a new biLM on a corpus, train one further, or go on with a run that has stopped."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import os
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
-from torch import nn
-from tqdm.auto import tqdm
 
-from elmo_helpers.config import BiLMConfig, TrainingConfig
+from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
-from elmo_helpers.training.batching import Batch, length_buckets
-from elmo_helpers.training.evaluation import check_vocabulary, evaluate
+from elmo_helpers.training.config import TrainingConfig
+from elmo_helpers.training.evaluation import check_vocabulary, corpora, sizes
+from elmo_helpers.training.loop import TrainingLoop
+from elmo_helpers.training.metrics import HISTORY_COLUMNS, STEP_COLUMNS
+from elmo_helpers.training.processes import Processes
+from elmo_helpers.training.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -28,177 +32,239 @@ class TrainingResult:
     """What a run leaves.
 
     Attributes:
-        model: The weights of the epoch that predicted the validation titles best (without validation titles: of the
-            last one), in evaluation mode.
-        history: A row an epoch: epoch, step, train_loss (nats per prediction, mean over the epoch, with dropout),
-            forward, backward and perplexity on the validation titles (exact, without dropout; missing where there are
-            none), tokens_per_second (words and both boundaries, in training), seconds.
-        steps: A row a step: step, loss (nats per prediction), learning_rate.
+        model: The weights of the evaluation that predicted the validation titles best (without validation titles: the
+            last ones; of a run that was stopped: those it has come to), in evaluation mode.
+        history: A row an evaluation: step; epoch, with a fraction; tokens read so far; train_loss, the mean since the
+            evaluation before in nats per prediction, with dropout; forward, backward and perplexity on the validation
+            titles (exact, without dropout; missing where there are none); learning_rate; tokens_per_second (words and
+            boundaries, in training); seconds of training since the evaluation before.
+        steps: A row for every `log_every` steps: step, epoch, loss (their mean, in nats per prediction; of a sampled
+            softmax the sampled loss, which does not compare with exact ones), learning_rate, gradient_norm before
+            clipping, tokens_per_second.
+        finished: Whether the run has come to its end; False where it was stopped and can go on.
     """
 
     model: BiLM
     history: pd.DataFrame
     steps: pd.DataFrame
+    finished: bool
 
 
 def train(
-    corpus: Corpus,
-    model: BiLM | BiLMConfig | str = "tutorial",
+    corpus: Corpus | CorpusShards,
+    model: BiLMConfig | str | None = None,
     config: TrainingConfig | None = None,
     *,
-    validation: Corpus | None = None,
+    validation: Corpus | CorpusShards | None = None,
     directory: str | os.PathLike | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    tensorboard: bool = False,
     progress: bool = True,
+    callback: Callable[[TrainingLoop], None] | None = None,
 ) -> TrainingResult:
-    """Train on the titles of `corpus` with Adam, and keep the model that predicts the validation titles best.
+    """Train a new model on the titles of `corpus`, and keep the one that predicts the validation titles best.
+
+    The same seed, data and number of threads give the same model. The caller's random state is left as it was. Ctrl-C
+    stops after the current step, with a checkpoint where there is a directory; a second Ctrl-C interrupts at once.
+
+    Started in several processes by `accelerate launch` or `notebook_launcher`, each takes its share of every batch, and
+    the first one writes.
 
     Args:
-        corpus: Titles to learn from.
-        model: Sizes of a fresh model, by configuration or preset name; or a model, which is trained further in place.
-        config: The run's settings.
-        validation: Titles to measure the exact perplexity on after each epoch.
-        directory: Where the best model so far is saved after each epoch.
-        device: Where to compute.
+        corpus: Titles to learn from; shards are read one at a time.
+        model: Sizes of the model, by configuration or preset name; None: the tutorial's, or those of the run resumed.
+        config: The run's settings; None: those of the preset named by `model`, or of the run resumed.
+        validation: Titles to measure the exact perplexity on.
+        directory: Where the best model so far is saved, with checkpoints and tables of the run; see `RunFolder`.
+        device: Where to compute; "auto": on a GPU where there is one.
+        resume: Go on from the last checkpoint in `directory`, as if the run had never stopped: all weights and
+            numbers, but for times, come out as they would have. The corpus, the settings and the number of processes
+            must be the same; with a bound in minutes the end is not.
+        overwrite: Let the run take the place of an unfinished one in `directory`.
+        tensorboard: Also write curves to `directory`/training/tensorboard.
         progress: Show a progress bar with loss and speed.
-
-    The same seed, data and number of threads give the same model. The caller's random state is left as it was.
+        callback: Called with the `TrainingLoop` after each new row of its `progress.steps` and `progress.history`; it
+            may call the loop's `stop`.
 
     Raises:
-        ElmoHelpersError: There is nothing to train on, a corpus does not fit the model, or the loss is not finite.
+        ElmoHelpersError: There is nothing to train on, a corpus does not fit the model, the loss is not finite, or the
+            directory cannot be used.
     """
-    config = config or TrainingConfig()
-    if not len(corpus):
+    if not isinstance(model, BiLMConfig | str | None):
+        raise ElmoHelpersError(
+            f"model={model!r:.60}: expected a BiLMConfig or the name of a preset; a model is trained further by "
+            "fine_tune."
+        )
+    if resume and directory is not None:
+        stored = RunFolder(directory).identity
+        model = model or BiLMConfig.from_dict(stored["model"])
+        config = config or TrainingConfig.from_dict(stored["config"])
+    name = model if isinstance(model, str) else "tutorial"
+    config = config or (TrainingConfig.preset(name) if not isinstance(model, BiLMConfig) else TrainingConfig())
+    model = model if isinstance(model, BiLMConfig) else BiLMConfig.preset(name)
+    return _run(
+        corpus,
+        lambda: _fresh(corpus, model, config),
+        config,
+        {"kind": "a new model"},
+        validation=validation,
+        directory=directory,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        tensorboard=tensorboard,
+        progress=progress,
+        callback=callback,
+    )
+
+
+def fine_tune(
+    model: BiLM | str | os.PathLike,
+    corpus: Corpus | CorpusShards,
+    config: TrainingConfig | None = None,
+    *,
+    validation: Corpus | CorpusShards | None = None,
+    directory: str | os.PathLike | None = None,
+    device: torch.device | str = "auto",
+    resume: bool = False,
+    overwrite: bool = False,
+    tensorboard: bool = False,
+    progress: bool = True,
+    callback: Callable[[TrainingLoop], None] | None = None,
+) -> TrainingResult:
+    """Train a copy of `model` further on other titles, with a fresh optimiser.
+
+    Not to be confused with `train(resume=True)`, which goes on with a run that has stopped. All other arguments are
+    as in `train`.
+
+    Args:
+        model: A model, or the directory of a saved one; it stays as it is.
+        corpus: Titles to learn from, spelled in the model's characters. The model goes on predicting its own words:
+            others are read by their spelling, and are `<UNK>` where they are to be predicted.
+        config: The run's settings; None: the defaults, or those of the run resumed.
+
+    Raises:
+        ElmoHelpersError: As `train`.
+    """
+    if not isinstance(model, BiLM):
+        model = BiLM.load(model)
+    if resume and config is None and directory is not None:
+        config = TrainingConfig.from_dict(RunFolder(directory).identity["config"])
+    start = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        start.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
+    if validation is not None:
+        validation = validation.with_vocabulary(model.vocabulary)
+    return _run(
+        corpus.with_vocabulary(model.vocabulary),
+        lambda: copy.deepcopy(model),
+        config or TrainingConfig(),
+        {"kind": "a model trained further", "start": start.hexdigest()},
+        validation=validation,
+        directory=directory,
+        device=device,
+        resume=resume,
+        overwrite=overwrite,
+        tensorboard=tensorboard,
+        progress=progress,
+        callback=callback,
+    )
+
+
+def _run(
+    corpus: Corpus | CorpusShards,
+    make_model: Callable[[], BiLM],
+    config: TrainingConfig,
+    kind: dict[str, Any],
+    *,
+    validation: Corpus | CorpusShards | None,
+    directory: str | os.PathLike | None,
+    device: torch.device | str,
+    resume: bool,
+    overwrite: bool,
+    tensorboard: bool,
+    progress: bool,
+    callback: Callable[[TrainingLoop], None] | None,
+) -> TrainingResult:
+    """One run, new or resumed."""
+    if directory is None and (resume or tensorboard):
+        raise ElmoHelpersError("directory=None: resume and tensorboard need the directory of the run.")
+    if not any(titles for titles, _ in sizes(corpus)):
         raise ElmoHelpersError("train: the corpus has no title; give one that has.")
-    if isinstance(model, str):
-        model = BiLMConfig.preset(model)
-    if not isinstance(model, BiLM | BiLMConfig):
-        raise ElmoHelpersError(f"model={model!r:.60}: expected a BiLM, a BiLMConfig, or the name of a preset.")
-    with torch.random.fork_rng():
+    processes = Processes(device)
+    if config.feed == "streams" and config.batch_size % processes.count:
+        raise ElmoHelpersError(
+            f"batch_size={config.batch_size}: expected a multiple of the {processes.count} processes, which share the "
+            "streams."
+        )
+    gpus = [processes.device] if processes.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(config.seed)
-        if isinstance(model, BiLMConfig):
-            model = _fresh(corpus, model, config)
+        model = make_model().to(processes.device)
         check_vocabulary(model, corpus)
         if validation is not None:  # now, rather than after the first epoch
             check_vocabulary(model, validation)
+        if processes.rank:
+            torch.manual_seed(config.seed + processes.rank)  # dropout of its own
+        folder = None if directory is None else RunFolder(directory)
+        loop = TrainingLoop(
+            model,
+            corpora(corpus),
+            sizes(corpus),
+            config,
+            processes,
+            validation=[] if validation is None or not any(n for n, _ in sizes(validation)) else corpora(validation),
+            folder=folder,
+            tensorboard=tensorboard,
+            bar=progress,
+            callback=callback,
+        )
+        if folder is not None:
+            identity = _identity(model, corpus, validation, config, processes) | kind
+            if resume:
+                folder.go_on(identity)
+                loop.restore(*folder.read_checkpoint())
+            elif processes.is_main:
+                folder.begin(identity, overwrite)
+            processes.wait()
         try:
-            model = model.to(device)
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ElmoHelpersError(f"device={device!r}: PyTorch cannot compute there ({reason}); try 'cpu'.") from None
-        try:
-            return _Run(model, corpus, validation, config, directory).run(progress)
+            loop.run()
         finally:
             model.eval()
+    return TrainingResult(
+        model,
+        pd.DataFrame(loop.progress.history).reindex(columns=HISTORY_COLUMNS),
+        pd.DataFrame(loop.progress.steps).reindex(columns=STEP_COLUMNS),
+        loop.progress.finished,
+    )
 
 
-def _fresh(corpus: Corpus, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
+def _fresh(corpus: Corpus | CorpusShards, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
     model = BiLM(model_config, corpus.vocabulary, corpus.text)
     if config.unigram_bias:
         counts = torch.from_numpy(corpus.vocabulary.counts.copy())
         # Each title ends once in each direction, in `</S>` forward and in `<S>` backward, and both share the softmax.
-        counts[[BOS, EOS]] = math.ceil(len(corpus) / 2)
+        counts[[BOS, EOS]] = math.ceil(sum(titles for titles, _ in sizes(corpus)) / 2)
         model.softmax.start_from_counts(counts)
     return model
 
 
-class _Run:
-    """One training run: the state of its loop."""
-
-    def __init__(
-        self,
-        model: BiLM,
-        corpus: Corpus,
-        validation: Corpus | None,
-        config: TrainingConfig,
-        directory: str | os.PathLike | None,
-    ) -> None:
-        self.model, self.corpus, self.validation, self.config = model, corpus, validation, config
-        self.directory = directory
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-        self.generator = np.random.default_rng(config.seed)
-        n_batches = len(length_buckets(corpus.lengths, config.batch_size, np.random.default_rng(0)))
-        self.n_steps = n_batches * config.epochs
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
-        self.step_rows: list[dict] = []
-
-    def _rate(self, step: int) -> float:
-        """The learning rate after `step` steps, as a share of the configured one."""
-        c = self.config
-        if step < c.warmup_steps:
-            return (step + 1) / (c.warmup_steps + 1)
-        if c.final_learning_rate is None:
-            return 1.0
-        share = (step - c.warmup_steps) / max(1, self.n_steps - 1 - c.warmup_steps)
-        final = c.final_learning_rate / c.learning_rate
-        return final + (1 - final) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-
-    def run(self, progress: bool) -> TrainingResult:
-        history, best, best_weights = [], math.inf, None
-        for epoch in range(1, self.config.epochs + 1):
-            row = {"epoch": epoch, **self._epoch(epoch, progress)}
-            if self.validation is not None and len(self.validation):
-                result = evaluate(self.model, self.validation, self.config.batch_size)
-                row |= {k: v for k, v in asdict(result).items() if k in ("forward", "backward")}
-                row["perplexity"] = result.perplexity
-            self._check_finite(row.get("perplexity", 0.0))
-            history.append(row)
-            score = row.get("perplexity", -epoch)  # without validation titles the latest is the best
-            if score < best:
-                best, best_weights = score, copy.deepcopy(self.model.state_dict())
-                if self.directory is not None:
-                    self.model.save(self.directory)
-        self.model.load_state_dict(best_weights)
-        columns = ["epoch", "step", "train_loss", "forward", "backward", "perplexity", "tokens_per_second", "seconds"]
-        return TrainingResult(
-            self.model,
-            pd.DataFrame(history).reindex(columns=columns),
-            pd.DataFrame(self.step_rows),
-        )
-
-    def _check_finite(self, perplexity: float) -> None:
-        """A model that has left the finite numbers must not become the best one, or be saved."""
-        if not math.isfinite(perplexity) or not all(p.isfinite().all() for p in self.model.parameters()):
-            raise self._diverged(f"The weights or the perplexity are not finite after step {len(self.step_rows)}")
-
-    def _diverged(self, what: str) -> ElmoHelpersError:
-        c = self.config
-        return ElmoHelpersError(
-            f"{what}: lower learning_rate (now {c.learning_rate}) or gradient_clip (now {c.gradient_clip})."
-        )
-
-    def _epoch(self, epoch: int, progress: bool) -> dict:
-        self.model.train()
-        start, nats, predictions, tokens = time.perf_counter(), 0.0, 0, 0
-        batches = length_buckets(self.corpus.lengths, self.config.batch_size, self.generator)
-        with tqdm(batches, desc=f"epoch {epoch}/{self.config.epochs}", unit="batch", disable=not progress) as bar:
-            for indices in bar:
-                batch = Batch.of(self.corpus, indices, self.model.device)
-                loss = self._step(batch)
-                n = int(batch.lengths.sum()) - len(batch.lengths)
-                nats, predictions, tokens = nats + loss * n, predictions + n, tokens + int(batch.lengths.sum())
-                rate = tokens / (time.perf_counter() - start)
-                bar.set_postfix_str(f"loss {nats / predictions:.3f}, {rate:,.0f} tokens/s", refresh=False)
-        seconds = time.perf_counter() - start
-        return {
-            "step": len(self.step_rows),
-            "train_loss": nats / predictions,
-            "tokens_per_second": tokens / seconds,
-            "seconds": seconds,
-        }
-
-    def _step(self, batch: Batch) -> float:
-        loss = self.model.loss(batch.characters, batch.tokens, batch.lengths, batch.targets).mean
-        value = loss.item()
-        if not math.isfinite(value):
-            raise self._diverged(f"The loss is {value} at step {len(self.step_rows) + 1}")
-        self.optimizer.zero_grad()
-        loss.backward()
-        if self.config.gradient_clip is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        self.step_rows.append(
-            {"step": len(self.step_rows) + 1, "loss": value, "learning_rate": self.schedule.get_last_lr()[0]}
-        )
-        self.optimizer.step()
-        self.schedule.step()
-        return value
+def _identity(
+    model: BiLM,
+    corpus: Corpus | CorpusShards,
+    validation: Corpus | CorpusShards | None,
+    config: TrainingConfig,
+    processes: Processes,
+) -> dict[str, Any]:
+    """What a resumed run must be started with again, as plain data."""
+    words = "\n".join(model.vocabulary.words)
+    return {
+        "model": model.config.to_dict(),
+        "config": config.to_dict(),
+        "corpus": corpus.fingerprint,
+        "validation": None if validation is None else validation.fingerprint,
+        "vocabulary": hashlib.sha256(words.encode()).hexdigest(),
+        "processes": processes.count,
+    }

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 
 from elmo_helpers.display.training_plots import (
     plot_first_steps,
+    plot_gradient_cosines,
     plot_learning_rate,
     plot_training_loss,
     plot_validation,
@@ -19,15 +20,18 @@ def no_window():
         plt.close("all")
 
 
-def steps(n):
+def steps(n, every=1):
+    """A row for every so many steps; the last one has one step less where that is possible."""
+    ends = [*range(every, every * n, every), max(1, every * n - 1)] if every > 1 else range(1, n + 1)
     losses = np.linspace(9, 5, n) if n > 1 else np.array([9.0])
-    return pd.DataFrame({"step": range(1, n + 1), "loss": losses, "learning_rate": np.linspace(0, 1e-3, n)})
+    return pd.DataFrame({"step": ends, "loss": losses, "learning_rate": np.linspace(0, 1e-3, n)})
 
 
-def history(n):
+def history(n, per_epoch=1):
     rows = np.arange(n)
+    epochs = np.round((rows + 1) / per_epoch, 4)
     return pd.DataFrame(
-        {"epoch": rows + 1, "forward": 200.0 - rows, "backward": 220.0 - rows, "perplexity": 210.0 - rows}
+        {"epoch": epochs, "forward": 200.0 - rows, "backward": 220.0 - rows, "perplexity": 210.0 - rows}
     )
 
 
@@ -51,20 +55,57 @@ def test_more_runs_than_markers_are_all_drawn():
 
 
 @pytest.mark.parametrize("n", [1, 4, 400])
-def test_training_loss_is_every_step_its_running_mean_and_the_references(n):
+def test_training_loss_is_every_row_and_their_running_mean(n):
     data = steps(n)
     before = data.copy()
-    ax = plot_training_loss(data, {"unigram": 6.0, "bigram": 5.5})
+    ax = plot_training_loss(data)
     lines = by_label(ax)
-    assert lines["each batch"].get_ydata().tolist() == data["loss"].tolist()
+    assert lines["each step"].get_ydata().tolist() == data["loss"].tolist()
     window = max(5, n // 40)
-    smooth = lines[f"mean of {window} batches"].get_ydata()
+    smooth = lines[f"running mean over {window} steps"].get_ydata()
     assert len(smooth) == n
     assert smooth[n // 2] == pytest.approx(
         data["loss"][max(0, n // 2 - window // 2) : n // 2 + (window + 1) // 2].mean()
     )
-    assert (lines["unigram"].get_ydata(), lines["bigram"].get_ydata()) == ([6, 6], [5.5, 5.5])
+    assert len(ax.lines) == 2, "no other model's loss belongs here"
     pd.testing.assert_frame_equal(data, before)
+
+
+@pytest.mark.parametrize(("n", "every"), [(3, 10), (50, 10), (40, 100)])
+def test_training_loss_says_over_how_many_steps_a_row_is_the_mean(n, every):
+    lines = by_label(plot_training_loss(steps(n, every)))
+    assert set(lines) == {f"mean of {every} steps", f"running mean over {5 * every} steps"}
+    assert lines[f"mean of {every} steps"].get_xdata()[0] == every
+
+
+def test_loss_of_a_sampled_softmax_is_called_so():
+    assert plot_training_loss(steps(3), sampled=True).get_ylabel().startswith("sampled loss")
+    assert "sampled" not in plot_training_loss(steps(3)).get_ylabel()
+
+
+def test_tables_without_a_row_are_drawn():
+    assert plot_training_loss(steps(1)[:0]).get_xlabel()
+    ax = plot_validation(history(1)[:0].astype(object), {"unigram": 500.0})
+    assert [text.get_text() for text in ax.texts] == ["not measured yet"]
+    assert by_label(ax)["unigram"].get_ydata() == [500, 500]
+
+
+@pytest.mark.parametrize(("n", "per_epoch"), [(1, 3), (5, 2), (40, 7)])
+def test_several_evaluations_an_epoch_stand_at_their_share_of_it(n, per_epoch):
+    data = history(n, per_epoch)
+    ax = plot_validation(data, {})
+    assert by_label(ax)["biLM forward"].get_xdata().tolist() == data["epoch"].tolist()
+    low, high = ax.get_xlim()
+    assert low == 0
+    assert data["epoch"].max() < high < 1.2 * data["epoch"].max()
+    assert len(ax.get_xticks()) < 12
+
+
+def test_gradient_cosines_are_a_line_for_each_number_of_words():
+    cosines = pd.DataFrame({20: [0.7, 0.9], 1000: [0.95, 0.99]}, index=[1, 16])
+    ax = plot_gradient_cosines(cosines)
+    assert by_label(ax)["1,000 words a draw"].get_xydata().tolist() == [[1, 0.95], [16, 0.99]]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "16"]
 
 
 @pytest.mark.parametrize("n", [1, 50])
@@ -105,7 +146,8 @@ def test_perplexities_of_any_size_can_be_read_on_the_axis(forward, reference):
     "draw",
     [
         lambda ax: plot_first_steps({"one": [1.0]}, ax=ax),
-        lambda ax: plot_training_loss(steps(3), {}, ax=ax),
+        lambda ax: plot_training_loss(steps(3), ax=ax),
+        lambda ax: plot_gradient_cosines(pd.DataFrame({20: [0.5]}, index=[1]), ax=ax),
         lambda ax: plot_learning_rate(steps(3), ax=ax),
         lambda ax: plot_validation(history(2), {}, ax=ax),
     ],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import elmo_helpers.model.char_cnn as char_cnn_module
 from elmo_helpers import CharacterCNN, CharacterVocabulary, CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import Highway
@@ -107,12 +108,63 @@ def test_a_words_vector_does_not_depend_on_the_words_beside_it(config):
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.mark.parametrize("cache", [1, 1 << 20])
+def test_gradients_equal_those_of_pytorchs_convolution(config, cache, monkeypatch):
+    """All C positions, PyTorch's convolution and maximum, against words in groups of like length."""
+    monkeypatch.setattr(char_cnn_module, "_CACHE", cache)  # a group for each word, or one for all
+    torch.manual_seed(5)
+    cnn = CharacterCNN(config).double()
+    rows = CharacterVocabulary(config.scheme, config.max_characters).encode([*WORDS, "x" * 40, "b", "cat"])
+    rows = torch.from_numpy(rows.astype(np.int64))
+    weights = torch.randn(len(rows), config.output_dim, dtype=torch.double)
+    parameters = list(cnn.parameters())
+
+    table = torch.eye(cnn.n_characters).double() if cnn.embedding is None else cnn.embedding.weight
+    x = torch.nn.functional.embedding(rows, table).masked_fill(rows[..., None] == 0, 0).transpose(1, 2)
+    x = torch.cat([convolution(x).amax(-1) for convolution in cnn.convolutions], dim=1)
+    x = x.relu() if config.activation == "relu" else x.tanh()
+    for layer in [*cnn.highways, *([cnn.projection] if cnn.projection else [])]:
+        x = layer(x)
+    expected = torch.autograd.grad((x * weights).sum(), parameters)
+
+    vectors = cnn(rows)
+    torch.testing.assert_close(vectors, x)
+    assert any(g.abs().max() > 0.1 for g in expected)
+    for a, b in zip(torch.autograd.grad((vectors * weights).sum(), parameters), expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+def test_filter_responses_are_those_of_pytorchs_convolution(config):
+    torch.manual_seed(6)
+    cnn = CharacterCNN(config)
+    rows = CharacterVocabulary(config.scheme, config.max_characters).encode(WORDS)
+    embedded = cnn.embed(torch.from_numpy(rows.astype(np.int64)))
+    for i, convolution in enumerate(cnn.convolutions):
+        torch.testing.assert_close(cnn.filter_responses(embedded, i), convolution(embedded), atol=1e-6, rtol=0)
+
+
+def test_bfloat16_products_come_close():
+    torch.manual_seed(7)
+    cnn = CharacterCNN(CONFIGS["learned, projected"])
+    rows = CharacterVocabulary("tutorial", 20).encode(WORDS)
+    rows = torch.from_numpy(rows.astype(np.int64))
+    expected = cnn(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        vectors = cnn(rows)
+    vectors.float().square().sum().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.abs().max() > 0 for p in cnn.parameters())
+    relative = (vectors.float() - expected).norm() / expected.norm()
+    assert 0 < relative < 0.02  # bfloat16 keeps 8 bits, a relative error of at most 0.004 a number
+
+
 def test_distinct_spellings_differ_and_same_spellings_agree():
     torch.manual_seed(4)
     cnn = CharacterCNN(CONFIGS["learned, projected"])
     rows = torch.from_numpy(CharacterVocabulary("tutorial", 20).encode(["form", "from", "form"]).astype(np.int64))
     form, from_, again = cnn(rows)
-    assert torch.equal(form, again)
+    torch.testing.assert_close(form, again, atol=1e-6, rtol=0)
     assert (form - from_).abs().max() > 1e-3
 
 

@@ -48,6 +48,8 @@ def test_equals_nn_lstm(projection, return_states):
         if return_states:
             torch.testing.assert_close(states[0][row], h[0, 0], atol=1e-6, rtol=0)
             torch.testing.assert_close(states[1][row], c[0, 0], atol=1e-6, rtol=0)
+        else:
+            assert states is None
 
 
 @pytest.mark.parametrize("projection", [None, 4])
@@ -92,9 +94,35 @@ def test_both_ways_to_compute_agree():
     layer = LSTMLayer(3, 6)
     x = torch.randn(4, 9, 3)
     lengths = torch.full((4,), 9)
-    fused, stepwise = layer._fused(x), layer._stepwise(x, lengths)
+    state = torch.randn(4, 6), torch.randn(4, 6)
+    fused, stepwise = layer._fused(x, *state), layer._stepwise(x, lengths, *state)
     for a, b in zip((fused[0], *fused[1]), (stepwise[0], *stepwise[1]), strict=True):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("clips", [(None, None), (0.5, 0.2)])
+@pytest.mark.parametrize("projection", [None, 4])
+@pytest.mark.parametrize("return_states", [False, True])
+def test_carried_state_continues_the_text(projection, clips, return_states):
+    torch.manual_seed(1)
+    layer = LSTMLayer(3, 6, projection, *clips)
+    x = torch.randn(5, 7, 3)
+    whole, (h, c) = layer(x, torch.full((5,), 7), return_states=True)
+    first, state = layer(x[:, :4], torch.full((5,), 4), return_states=True)
+    second, states = layer(x[:, 4:], torch.full((5,), 3), state=state, return_states=return_states)
+    torch.testing.assert_close(torch.cat([first, second], 1), whole, atol=1e-6, rtol=0)
+    if return_states:
+        torch.testing.assert_close(states, (h, c), atol=1e-6, rtol=0)
+    assert not torch.allclose(layer(x[:, 4:], torch.full((5,), 3))[0], second, atol=1e-3)
+
+
+@pytest.mark.parametrize("projection", [None, 4])
+def test_no_gradient_flows_into_the_carried_state(projection):
+    layer = LSTMLayer(3, 6, projection)
+    h, c = torch.randn(2, projection or 6, requires_grad=True), torch.randn(2, 6, requires_grad=True)
+    layer(torch.randn(2, 5, 3), torch.tensor([5, 5]), state=(h, c))[0].sum().backward()
+    assert h.grad is None
+    assert c.grad is None
 
 
 def test_forget_gate_starts_open():

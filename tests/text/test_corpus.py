@@ -106,6 +106,16 @@ def test_tokens_that_read_like_specials():
     assert corpus.characters[corpus.tokens(1)].any()
 
 
+def test_unknown_words_of_the_text_are_unknown_to_the_softmax():
+    corpus = corpus_of(["the <unk> and the <UNK>", "<unk>"], scheme="utf8")
+    assert corpus.lexicon[3:] == ["<unk>", "the", "<UNK>", "and"]  # as they are spelled
+    assert corpus.words(0) == ["the", "<unk>", "and", "the", "<UNK>"]
+    assert corpus.vocabulary.words[4:] == ["the", "and"]
+    assert corpus.vocabulary.counts.tolist() == [0, 2, 2, 3, 2, 1]
+    assert corpus.padded_tokens()[0].tolist() == [1, 4, 3, 5, 4, 3, 2]
+    assert corpus.vocabulary.coverage == 3 / 6
+
+
 # Batches
 
 

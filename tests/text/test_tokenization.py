@@ -165,3 +165,24 @@ def test_a_script_without_a_main_guard(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(elmo_helpers.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-W", "error", script], capture_output=True, text=True, env=environment)
     assert (done.stdout, done.stderr) == ("10000\n", "")
+
+
+@pytest.mark.parametrize("word", ["<unk>", "<UNK>", "<Unk>"])
+@pytest.mark.parametrize("name", ["en", "pipeline"])
+def test_unknown_words_of_the_text_stay_in_one_piece(tmp_path, name, word):
+    if name == "pipeline":
+        spacy.blank("de").to_disk(tmp_path / "mine")
+        name = str(tmp_path / "mine")
+    patterns = ["@", "a @ b", "(@).", "@@", "@/@", "the @'s", '"@"', "<@>", "@...", "x@y", "@ , don't @%"]
+    for pattern in patterns:
+        title = pattern.replace("@", word)
+        (tokens,) = Tokenizer(name)([title])
+        assert tokens.count(word) == pattern.count("@")
+        assert "".join(tokens) == title.replace(" ", "")
+    assert next(Tokenizer("en")([f"the {word}'s, don't"])) == ["the", word, "'s", ",", "do", "n't"]
+
+
+@pytest.mark.parametrize("name", ["en", "whitespace"])
+def test_half_a_character_is_refused(name):
+    with pytest.raises(ElmoHelpersError, match=r"titles\[1\] is 'b\\ud800', which holds half a character"):
+        list(Tokenizer(name)(["a", "b\ud800"]))

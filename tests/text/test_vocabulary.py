@@ -60,6 +60,14 @@ def test_unknown_words_and_tokens_that_read_like_specials():
     assert vocabulary.ids([]).shape == (0,)
 
 
+@pytest.mark.parametrize("word", ["<unk>", "<UNK>", "<Unk>"])
+def test_an_unknown_word_of_the_text_has_no_id_of_its_own(word):
+    vocabulary = WordVocabulary.from_counts(COUNTS | {word: 7}, max_size=2)
+    assert vocabulary.words[4:] == ["the", "cat"]
+    assert vocabulary.counts[UNK] == 2 + 1 + 7
+    assert vocabulary.id(word) == UNK
+
+
 def test_container():
     vocabulary = WordVocabulary(["a", "b"])
     assert len(vocabulary) == 6

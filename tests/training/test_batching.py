@@ -6,7 +6,7 @@ import torch
 
 from elmo_helpers import ElmoHelpersError
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, UNK
-from elmo_helpers.training.batching import Batch, length_buckets
+from elmo_helpers.training.batching import Batch, TitleBatches, length_buckets, n_title_batches
 
 
 @pytest.mark.parametrize("seed", [None, 0])
@@ -70,3 +70,23 @@ def test_words_that_cannot_be_spelled_or_predicted(toy_corpus):
     np.testing.assert_array_equal(batch.characters[batch.tokens[0, 1]], characters.encode(["caf"])[0])
     assert batch.targets.tolist() == [[BOS, UNK, EOS], [BOS, EOS, PAD]]
     assert Batch.of_words([], characters, vocabulary).tokens.shape == (0, 0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12, 100])
+def test_batches_of_a_corpus(toy_corpus, batch_size):
+    """Every title once, with the numbers that the loop divides by; in the corpus's own order where asked for."""
+    for batches in (
+        TitleBatches(toy_corpus, batch_size, np.random.default_rng(0)),
+        TitleBatches(toy_corpus, batch_size, by_length=False),
+    ):
+        assert len(batches) == n_title_batches(len(toy_corpus), batch_size)
+        titles = []
+        for k in range(len(batches)):
+            batch = batches.batch(k)
+            assert batches.n_tokens(k) == int(batch.lengths.sum())
+            assert batches.n_predictions(k) == int((batch.lengths - 1).sum())
+            parts = [batches.batch(k, slice(rank, None, 3)) for rank in range(3)]
+            assert sum(len(part.lengths) for part in parts if part is not None) == len(batch.lengths)
+            titles += batches.rows[k].tolist()
+        assert sorted(titles) == list(range(len(toy_corpus)))
+    assert titles == sorted(titles)

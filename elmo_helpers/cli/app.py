@@ -1,0 +1,67 @@
+"""What all commands have in common: the application, shared arguments, and how an error ends.
+
+A command imports what it needs when it runs, so that help and mistakes are answered at once, without PyTorch.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from elmo_helpers.cli.options import NONE
+from elmo_helpers.errors import ElmoHelpersError
+
+app = typer.Typer(
+    help="ELMo in PyTorch: titles become a corpus, a corpus trains a model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its boxes cut the names of options at 80 columns
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
+)
+
+CorpusArgument = Annotated[Path, typer.Argument(help="Directory of a corpus that preprocess made.")]
+ModelArgument = Annotated[Path, typer.Argument(help="Directory of a trained model.")]
+RunArgument = Annotated[Path, typer.Argument(help="Directory of the run, its model, checkpoints and tables.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="Where to compute: cpu, cuda, cuda:1 and so on; auto: on a GPU where there is one.")
+]
+ProgressOption = Annotated[bool, typer.Option("--progress/--no-progress", help="Show progress bars, or none.")]
+
+
+def command(options: list[inspect.Parameter] | None = None, epilog: str | None = None) -> Callable:
+    """Make a function a command.
+
+    What the library refuses ends in one sentence on stderr and the exit code 1.
+
+    Args:
+        options: Options besides those that the function names, see `config_options`. What was given of them reaches
+            the function as the dictionary `given`.
+        epilog: Closes the command's help.
+    """
+    options = options or []
+
+    def decorate(function: Callable) -> Callable:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def run(**arguments: Any) -> None:
+            if options:
+                values = {option.name: arguments.pop(option.name) for option in options}
+                arguments["given"] = {
+                    name: None if value is NONE else value for name, value in values.items() if value is not None
+                }
+            try:
+                function(**arguments)
+            except ElmoHelpersError as error:
+                typer.echo(f"Error: {error}", err=True)
+                raise typer.Exit(1) from None
+
+        own = [parameter for name, parameter in signature.parameters.items() if name != "given"]
+        run.__signature__ = signature.replace(parameters=[*own, *options])
+        return app.command(epilog=epilog)(run)
+
+    return decorate

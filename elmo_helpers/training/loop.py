@@ -1,0 +1,394 @@
+"""The training loop: one update of the weights after another, until a bound is reached or somebody says stop."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.sampled_softmax import SampledSoftmax
+from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.training.batching import Batch, TitleBatches, n_title_batches
+from elmo_helpers.training.checkpoint import random_state, set_random_state
+from elmo_helpers.training.config import TrainingConfig
+from elmo_helpers.training.evaluation import evaluation_of, evaluation_sums
+from elmo_helpers.training.interruption import until_interrupted
+from elmo_helpers.training.metrics import Metrics
+from elmo_helpers.training.optimization import clip_gradients, learning_rate, optimizers_of
+from elmo_helpers.training.processes import Processes
+from elmo_helpers.training.progress import Progress
+from elmo_helpers.training.run_folder import RunFolder
+from elmo_helpers.training.streams import StreamBatch, StreamBatches, n_stream_batches
+
+
+class _Unread(NamedTuple):
+    """A step whose loss is still on the device."""
+
+    step: int
+    batch: str
+    loss: Tensor
+    gradient_norm: Tensor
+    learning_rate: float
+    n_predictions: int
+    n_tokens: int
+
+
+class _Loss(nn.Module):
+    """The loss as a module's forward, through which several processes can share their gradients.
+
+    Only what has dense gradients is registered: the rows of a sampled softmax are shared apart.
+    """
+
+    def __init__(self, model: BiLM) -> None:
+        super().__init__()
+        self._model = (model,)  # in a tuple it is no submodule
+        dense = [model.char_cnn, model.forward_layers, model.backward_layers]
+        self.dense = nn.ModuleList(dense if has_row_gradients(model) else [*dense, model.softmax])
+
+    def forward(self, batch: Batch | StreamBatch, state: LSTMState | None) -> tuple[Tensor, LSTMState | None]:
+        """The summed loss of both directions, and the LSTMs' state afterwards."""
+        loss, state = batch.loss(self._model[0], state)
+        return loss.total, state
+
+
+class TrainingLoop:
+    """One run; `train` and `fine_tune` make one and run it.
+
+    Attributes:
+        model: The model as it is being trained.
+        progress: Where the run stands; its `steps` and `history` grow as it goes.
+        n_steps: Steps of the whole run; None where only time bounds it.
+    """
+
+    def __init__(
+        self,
+        model: BiLM,
+        shards: Sequence[Corpus],
+        sizes: Sequence[tuple[int, int]],
+        config: TrainingConfig,
+        processes: Processes,
+        *,
+        validation: Sequence[Corpus] = (),
+        folder: RunFolder | None = None,
+        tensorboard: bool = False,
+        bar: bool = False,
+        callback: Callable[[TrainingLoop], None] | None = None,
+    ) -> None:
+        """A run that begins with `model` as it is.
+
+        Args:
+            model: Trained in place; on the processes' device.
+            shards: The corpus, in the pieces that it is read in.
+            sizes: Titles and words of each piece.
+            config: The run's settings.
+            processes: This process and the others.
+            validation: Titles that choose the best model, in pieces too; none: the last model is the best.
+            folder: Where to write; None: nothing is written, and the best model is kept in memory.
+            tensorboard: Also write curves for TensorBoard.
+            bar: Show a progress bar.
+            callback: Called with this loop after each new row of `progress.steps` and `progress.history`.
+        """
+        self.model, self.shards, self.config, self.processes = model, shards, config, processes
+        self.validation, self.folder, self.callback = validation, folder, callback
+        self._tensorboard, self._show = tensorboard, bar and processes.is_main
+        self.progress = Progress()
+        if isinstance(model.softmax, SampledSoftmax):
+            model.softmax.generator = np.random.default_rng(config.seed)  # every process draws the same words
+        self.optimizers = optimizers_of(model, config)
+        self._loss = processes.parallel(_Loss(model))
+        self._epoch_steps = sum(self._n_batches(titles, words) for titles, words in sizes)
+        bounds = [config.steps, None if config.epochs is None else config.epochs * self._epoch_steps]
+        self.n_steps = min((bound for bound in bounds if bound is not None), default=None)
+        self._state: LSTMState | None = None
+        self._unread: list[_Unread] = []
+        self._best_weights: dict[str, Tensor] | None = None
+        self._stop_wanted = False  # in this process
+        self._stop = False  # in all of them
+
+    def stop(self) -> None:
+        """Ask the run to end after this step, with a checkpoint; a callback or another thread may call it."""
+        self._stop_wanted = True
+
+    def run(self) -> None:
+        """Train until a bound of the configuration is reached or somebody says stop; the best model is left."""
+        metrics = nullcontext()
+        if self.folder and self.processes.is_main:
+            sampled = isinstance(self.model.softmax, SampledSoftmax)
+            metrics = Metrics(
+                self.folder.training,
+                steps=self.progress.steps,
+                history=self.progress.history,
+                tensorboard=self._tensorboard,
+                loss_name="loss_sampled" if sampled else "loss",
+            )
+        with (
+            until_interrupted(self.stop),
+            metrics as self._metrics,
+            tqdm(total=self.n_steps, initial=self.progress.step, unit="step", disable=not self._show) as self._bar,
+        ):
+            self.model.train()
+            self._clock = time.perf_counter()
+            while not self.progress.finished and not self._stop:
+                self._epoch()
+        if self.progress.finished:
+            self._take_best()
+
+    # One epoch, one step
+
+    def _epoch(self) -> None:
+        """One pass over the shards, or what is left of it."""
+        p, c = self.progress, self.config
+        order = np.arange(len(self.shards))
+        if c.shuffle:
+            order = np.random.default_rng([c.seed, p.epoch]).permutation(len(self.shards))
+        while p.shard < len(order):
+            batches = self._batches(int(order[p.shard]))
+            while p.batch < len(batches):
+                if p.batch == 0:
+                    self._state = None
+                self._step(batches, p.batch)
+                p.batch += 1
+                self._after_step()
+                if p.finished or self._stop:
+                    return
+            p.shard, p.batch = p.shard + 1, 0
+        p.epoch, p.shard = p.epoch + 1, 0
+        p.finished = p.epoch == c.epochs
+        if c.evaluate_every is None or p.finished:
+            self._evaluate()
+            self._checkpoint()
+
+    def _batches(self, shard: int) -> TitleBatches | StreamBatches:
+        c = self.config
+        generator = np.random.default_rng([c.seed, self.progress.epoch, shard]) if c.shuffle else None
+        if c.feed == "titles":
+            return TitleBatches(self.shards[shard], c.batch_size, generator, by_length=c.shuffle)
+        return StreamBatches(self.shards[shard], c.batch_size, c.unroll_steps, generator)
+
+    def _n_batches(self, n_titles: int, n_words: int) -> int:
+        c = self.config
+        if c.feed == "titles":
+            return n_title_batches(n_titles, c.batch_size)
+        return n_stream_batches(n_titles + n_words, c.batch_size, c.unroll_steps)
+
+    def _step(self, batches: TitleBatches | StreamBatches, k: int) -> None:
+        """One update of the weights."""
+        p, c, device = self.progress, self.config, self.processes.device
+        batch, weight = batches.batch(k, self.processes.part, device), 1.0
+        if batch is None:  # fewer rows than processes: this one computes the first row too, which counts for nothing
+            batch, weight = batches.batch(k, slice(0, 1), device), 0.0
+        with torch.autocast(device.type, torch.bfloat16, enabled=c.precision == "bf16"):
+            total, self._state = self._loss(batch, self._state)
+        loss = total * (weight / (2 * batches.n_predictions(k)))
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+        # The processes' gradients are averaged, and are to be summed.
+        (loss * (c.loss_factor * self.processes.count)).backward()
+        if has_row_gradients(self.model):
+            for parameter in self.model.softmax.parameters():
+                parameter.grad = self.processes.mean_rows(parameter.grad.coalesce())
+        norm = clip_gradients(self.model.parameters(), c.gradient_clip)
+        self._unread.append(
+            _Unread(
+                p.step + 1,
+                batches.describe(k),
+                loss.detach(),
+                norm,
+                self.learning_rate,
+                batches.n_predictions(k),
+                batches.n_tokens(k),
+            )
+        )
+        # On a CPU alone a loss costs nothing to read; elsewhere that would wait for the device or for others.
+        if device.type == "cpu" and self.processes.count == 1:
+            self._read()
+        for optimizer in self.optimizers:
+            optimizer.param_groups[0]["lr"] = self.learning_rate
+            optimizer.step()
+        p.step += 1
+        p.tokens += batches.n_tokens(k)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        p, c = self.progress, self.config
+        time_share = 0.0 if c.minutes is None else p.seconds / (60 * c.minutes)
+        return learning_rate(c, p.step, self.n_steps, time_share, p.n_halvings)
+
+    def _read(self) -> None:
+        """Count the steps since the last call, and see that their losses are finite."""
+        if not self._unread:
+            return
+        losses = self.processes.sum(torch.stack([step.loss for step in self._unread]).double()).tolist()
+        norms = torch.stack([step.gradient_norm for step in self._unread]).tolist()
+        for step, loss, norm in zip(self._unread, losses, norms, strict=True):
+            for name, value in (("loss", loss), ("norm of the gradients", norm)):
+                if not math.isfinite(value):
+                    raise self._diverged(f"The {name} is {value} at step {step.step} ({step.batch})")
+            self.progress.count(loss, norm, step.learning_rate, step.n_predictions, step.n_tokens)
+        self._unread.clear()
+
+    def _diverged(self, what: str) -> ElmoHelpersError:
+        c = self.config
+        kept = "" if self.folder is None else self.folder.last_good()
+        return ElmoHelpersError(
+            f"{what}: lower learning_rate (now {c.learning_rate}) or gradient_clip (now {c.gradient_clip}).{kept}"
+        )
+
+    # Between steps
+
+    def _after_step(self) -> None:
+        """Rows, evaluations, checkpoints, and the end, where they are due."""
+        p, c = self.progress, self.config
+        self._tick()
+        row_due = p.step % c.log_every == 0
+        if row_due:
+            self._read()
+            self._row()
+        p.finished = p.step == c.steps
+        if self.processes.count == 1 or row_due:  # several agree on it when they meet anyway
+            self._stop = self.processes.any(self._stop_wanted)
+            late = c.minutes is not None and p.seconds >= 60 * c.minutes
+            p.finished = self.processes.any(late) or p.finished
+        evaluation_due = c.evaluate_every is not None and p.step % c.evaluate_every == 0
+        if evaluation_due or p.finished:
+            self._evaluate()
+        checkpoint_due = c.checkpoint_every is not None and p.step % c.checkpoint_every == 0
+        if checkpoint_due or evaluation_due or p.finished or self._stop:
+            self._checkpoint()
+
+    def _tick(self, training: bool = True) -> None:
+        """Add the time since the last call to what it was spent on."""
+        p, now = self.progress, time.perf_counter()
+        spent, self._clock = now - self._clock, now
+        p.seconds += spent
+        if training:
+            p.recent_seconds += spent
+            p.seconds_trained += spent
+
+    def _row(self) -> None:
+        """One row of the table of steps."""
+        p = self.progress
+        if not p.recent:
+            return
+        row = p.close_row(p.step, self._epochs_done)
+        if self._metrics is not None:
+            self._metrics.step(row)
+        self._bar.update(p.step - self._bar.n)
+        best = "" if p.best is None or not self.validation else f", best perplexity {p.best:.1f}"
+        self._bar.set_postfix_str(f"loss {row['loss']:.3f}, {row['tokens_per_second']:,.0f} tokens/s{best}")
+        if self.callback is not None:
+            self.callback(self)
+
+    @property
+    def _epochs_done(self) -> float:
+        """Passes over the titles so far, with a fraction."""
+        return round(self.progress.step / self._epoch_steps, 4)
+
+    def _evaluate(self) -> None:
+        """Measure on the validation titles, keep the model if it is the best, and see whether to go on."""
+        p, c = self.progress, self.config
+        self._tick()
+        self._read()
+        if p.history and p.history[-1]["step"] == p.step:
+            return
+        perplexities, score = {}, float(-p.step)  # without validation titles the latest is the best
+        if self.validation:
+            unroll_steps = c.unroll_steps if c.feed == "streams" else None
+            sums = evaluation_sums(self.model, self.validation, c.batch_size, unroll_steps, self.processes.part)
+            result = evaluation_of(self.processes.sum(torch.from_numpy(sums)).cpu().numpy())
+            score = result.perplexity
+            perplexities = {"forward": result.forward, "backward": result.backward, "perplexity": score}
+        if not math.isfinite(score) or not all(x.isfinite().all() for x in self.model.parameters()):
+            raise self._diverged(f"The weights or the perplexity are not finite after step {p.step}")
+        row = p.close_evaluation(self._epochs_done, perplexities, self.learning_rate)
+        if p.best is None or score < p.best:
+            p.best, p.evaluations_since_best = score, 0
+            self._keep()
+        else:
+            p.evaluations_since_best += 1
+            if c.halve_after is not None and p.evaluations_since_best % c.halve_after == 0:
+                p.n_halvings += 1
+            if c.stop_after is not None and p.evaluations_since_best >= c.stop_after:
+                p.finished = True
+        if self._metrics is not None:
+            self._metrics.evaluation(row)
+        self._tick(training=False)
+        if self.callback is not None:
+            self.callback(self)
+
+    # What is kept
+
+    def _keep(self) -> None:
+        """Keep the model as the best one so far."""
+        if self.folder is None:
+            self._best_weights = copy.deepcopy(self.model.state_dict())
+        elif self.processes.is_main:
+            self.folder.save_model(self.model)
+
+    def _take_best(self) -> None:
+        """Put the best model's weights into the model."""
+        if self.folder is None:
+            self.model.load_state_dict(self._best_weights)
+            return
+        if self.processes.is_main:
+            self.model.load_state_dict(self.folder.load_model().state_dict())
+        self.processes.share_weights(self.model)
+
+    def _checkpoint(self) -> None:
+        """Write a checkpoint, from which the run goes on as if it had not stopped."""
+        self._tick()
+        self._read()
+        p = self.progress
+        if p.finished and p.recent:
+            self._row()
+        if self.folder is None:
+            return
+        tensors = {f"model/{name}": x for name, x in self.model.state_dict().items()}
+        names = {parameter: name for name, parameter in self.model.named_parameters()}
+        for optimizer in self.optimizers:
+            for parameter, state in optimizer.state.items():
+                tensors |= {f"optimizer/{names[parameter]}/{key}": x for key, x in state.items()}
+        tensors["random"] = self.processes.gather(random_state(self.processes.device))
+        if self._state is not None:
+            for key, x in self._state._asdict().items():
+                tensors[f"lstm/{key}"] = self.processes.gather(x)
+        draws = None
+        if isinstance(self.model.softmax, SampledSoftmax):
+            draws = self.model.softmax.generator.bit_generator.state
+        if self.processes.is_main:
+            self.folder.write_checkpoint(p, draws, tensors)
+        self.processes.wait()
+        self._tick(training=False)
+
+    def restore(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
+        """Go on from a checkpoint: what `_checkpoint` wrote."""
+        device = self.processes.device
+        self.progress = progress
+        self.model.load_state_dict({name[6:]: x for name, x in tensors.items() if name.startswith("model/")})
+        for optimizer in self.optimizers:
+            for name, parameter in self.model.named_parameters():
+                start = f"optimizer/{name}/"
+                state = {key[len(start) :]: x for key, x in tensors.items() if key.startswith(start)}
+                if state and any(parameter is p for p in optimizer.param_groups[0]["params"]):
+                    optimizer.state[parameter] = {key: x.to(device) for key, x in state.items()}
+        set_random_state(tensors["random"][self.processes.rank], device)
+        if "lstm/h" in tensors:
+            self._state = LSTMState(*(tensors[f"lstm/{key}"][self.processes.rank].to(device) for key in ("h", "c")))
+        if draws is not None:
+            self.model.softmax.generator.bit_generator.state = draws
+
+
+def has_row_gradients(model: BiLM) -> bool:
+    """Whether the softmax's gradients are sparse in their rows."""
+    return isinstance(model.softmax, SampledSoftmax) and model.softmax.sparse

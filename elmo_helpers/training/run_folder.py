@@ -1,0 +1,175 @@
+"""The directory of a run: the best model so far, and beside it all that the run needs to go on.
+
+directory/
+    config.json, vocabulary.json, model.safetensors     the best model, as `BiLM.save` writes it
+    training/
+        run.json            what the run was started with
+        steps.csv           loss, learning rate, gradient norm, tokens a second
+        history.csv         exact perplexities
+        tensorboard/        the same as curves, if asked for
+        checkpoints/        see `elmo_helpers.training.checkpoint`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import holds_format, read_json, whole_file, write_json
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.storage import FILES, is_model
+from elmo_helpers.training.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
+from elmo_helpers.training.progress import Progress
+
+FORMAT = "elmo_helpers run 1"
+
+
+class RunFolder:
+    """The directory of one run; see above."""
+
+    def __init__(self, directory: str | os.PathLike) -> None:
+        self.path = Path(os.path.realpath(directory))
+        self.training = self.path / "training"
+        self._header = self.training / "run.json"
+        self._checkpoints = self.training / "checkpoints"
+        self._identity: dict[str, Any] = {}
+
+    def begin(self, identity: dict[str, Any], overwrite: bool) -> None:
+        """Make room for a new run.
+
+        Args:
+            identity: What the run is started with, as plain data; a resumed run must be started with the same.
+            overwrite: Let the new run take the place of one that has not finished.
+
+        Raises:
+            ElmoHelpersError: There is a file, something that is neither a model nor a run, or an unfinished run.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise ElmoHelpersError(f"{self.path} is a file, and a directory is to be written there: name another path.")
+        ours = is_model(self.path) or holds_format(self._header, FORMAT)
+        if self.path.is_dir() and any(self.path.iterdir()) and not ours:
+            raise ElmoHelpersError(
+                f"{self.path} holds other files and no model or run, so it is left as it is: name an empty or a new "
+                "directory."
+            )
+        if has_checkpoint(self._checkpoints) and not overwrite and not self._is_finished():
+            raise ElmoHelpersError(
+                f"{self.path} holds a run that has not finished: go on with it by resume, let the new one take its "
+                "place by overwrite, or name another directory."
+            )
+        try:
+            if self.training.exists():
+                shutil.rmtree(self.training)
+            self._checkpoints.mkdir(parents=True)
+            with whole_file(self._header) as temporary:
+                write_json(temporary, {"format": FORMAT, **identity})
+        except OSError as error:
+            raise ElmoHelpersError(f"{self.path} cannot be written ({error.strerror}): name another path.") from None
+        self._identity = _plain(identity)
+
+    def go_on(self, identity: dict[str, Any]) -> None:
+        """Take up the run that is here.
+
+        Raises:
+            ElmoHelpersError: It was started with something else.
+        """
+        identity = _plain(identity)
+        was, now = _flat(self.identity), _flat(identity)
+        differs = sorted(
+            f"{name} ({_shown(was.get(name))} then, {_shown(now.get(name))} now)"
+            for name in was.keys() | now.keys()
+            if was.get(name) != now.get(name)
+        )
+        if differs:
+            raise ElmoHelpersError(
+                f"{self.path}: the run cannot go on, since this differs from its start: {'; '.join(differs)}. Start it "
+                "with the same, or begin another run in another directory."
+            )
+        self._identity = identity
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the run that is here was started with.
+
+        Raises:
+            ElmoHelpersError: There is no run, or its file is damaged.
+        """
+        if not self._header.is_file():
+            raise ElmoHelpersError(f"{self.path} holds no run to go on with: train without resume to begin one.")
+        data = read_json(self._header)
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise ElmoHelpersError(f"{self._header} is not of the format {FORMAT!r}: begin the run again.")
+        return {name: value for name, value in data.items() if name != "format"}
+
+    def write_checkpoint(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
+        """Write a checkpoint at `progress`, with the state of the sampler's draws."""
+        data = {"identity": self._identity, "progress": progress.to_dict(), "draws": draws}
+        write_checkpoint(self._checkpoints, progress.step, data, tensors)
+
+    def read_checkpoint(self) -> tuple[Progress, dict[str, Any] | None, dict[str, Tensor]]:
+        """What `write_checkpoint` wrote last.
+
+        Raises:
+            ElmoHelpersError: There is none, it is damaged, or of another run.
+        """
+        data, tensors = read_checkpoint(self._checkpoints)
+        if data.get("identity") != self._identity:
+            raise ElmoHelpersError(f"{self._checkpoints}: the newest checkpoint is of another run: remove it.")
+        return Progress.from_dict(data["progress"]), data["draws"], tensors
+
+    def save_model(self, model: BiLM) -> None:
+        """Put `model` in the place of the model that is here.
+
+        The files are written aside first, and then take their places one by one. In the same run only the weights
+        differ, so the directory holds a whole model at every moment; in the place of another model it holds none for a
+        moment, rather than parts of two.
+        """
+        aside = self.training / "best"
+        model.save(aside)
+        header, *others = FILES
+        if is_model(self.path) and (self.path / header).read_bytes() != (aside / header).read_bytes():
+            (self.path / header).unlink()
+        for name in (*others, header):
+            os.replace(aside / name, self.path / name)
+        aside.rmdir()
+
+    def load_model(self) -> BiLM:
+        """The best model."""
+        return BiLM.load(self.path)
+
+    def last_good(self) -> str:
+        """What is left where a run has failed, for a message."""
+        left = [f"the best model so far is in {self.path}"] if is_model(self.path) else []
+        if has_checkpoint(self._checkpoints):
+            left.append(f"the last good checkpoint is in {self._checkpoints}")
+        return f" Kept: {' and '.join(left)}." if left else ""
+
+    def _is_finished(self) -> bool:
+        try:
+            return bool(read_checkpoint(self._checkpoints)[0]["progress"]["finished"])
+        except (ElmoHelpersError, KeyError):
+            return False
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    """`data` as it comes back from JSON: lists for tuples."""
+    return json.loads(json.dumps(data))
+
+
+def _flat(data: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings under names with dots."""
+    flat = {}
+    for name, value in data.items():
+        flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"

@@ -1,0 +1,59 @@
+"""Several processes follow one process, and agree about everything that must be the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import corpus_of
+
+STEPS = 50
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory) -> Path:
+    rng = np.random.default_rng(0)
+    words = [f"w{i}" for i in range(60)]
+    p = 1 / np.arange(1, 61)
+    titles = [" ".join(rng.choice(words, rng.integers(1, 14), p=p / p.sum())) for _ in range(300)]
+    path = tmp_path_factory.mktemp("corpus") / "corpus"
+    corpus_of(titles, valid=0.1).save(path)
+    return path
+
+
+def train(corpus: Path, directory: Path, processes: int, *options: str) -> pd.DataFrame:
+    """Train from the command line in so many processes; the table of steps."""
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    command = [sys.executable, *launch, "-m", "elmo_helpers", "train", str(corpus), str(directory), "--preset", "tiny"]
+    command += ["--epochs", "none", "--steps", str(STEPS), "--log-every", "1", "--batch-size", "15"]
+    command += ["--evaluate-every", "20", "--learning-rate", "0.01"]
+    command += ["--device", "cpu", "--no-progress", *options]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((directory / "training" / "run.json").read_text())["processes"] == processes
+    return pd.read_csv(directory / "training" / "steps.csv")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--softmax", "adaptive", "--batch-size", "15"),  # an odd batch: the shares differ
+        ("--softmax", "sampled", "--n-negatives", "20", "--feed", "streams", "--batch-size", "16"),
+    ],
+    ids=["titles", "streams"],
+)
+def test_two_processes_follow_one(corpus, tmp_path, options):
+    one, two = (train(corpus, tmp_path / str(n), n, *options) for n in (1, 2))
+    assert len(one) == len(two) == STEPS
+    np.testing.assert_allclose(two.loss, one.loss, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(two.gradient_norm, one.gradient_norm, atol=1e-3, rtol=0)
+    histories = [pd.read_csv(tmp_path / str(n) / "training" / "history.csv") for n in (1, 2)]
+    np.testing.assert_allclose(histories[1].perplexity, histories[0].perplexity, rtol=1e-4)
+    assert histories[0].perplexity.iloc[-1] < histories[0].perplexity.iloc[0], "something is learned meanwhile"
+    assert histories[0].tokens.tolist() == histories[1].tokens.tolist()
