@@ -80,6 +80,14 @@ class CharacterCNN(nn.Module):
                 f"{self.config.max_characters}), and got shape {tuple(characters.shape)}."
             )
         characters = self._trim(characters.long())
+        # Words of one spelling have one vector, to the last bit, wherever they would stand in the groups below.
+        distinct, place = characters.unique(dim=0, return_inverse=True)
+        if len(distinct) < len(characters):
+            return self._vectors(distinct)[place]
+        return self._vectors(characters)
+
+    def _vectors(self, characters: Tensor) -> Tensor:
+        """Token vectors (N, D) of trimmed int64 ids (N, C')."""
         lengths, order = self._lengths(characters).sort()
         x = self.embed(characters[order])
         x = torch.cat([self._strongest(x[rows], longest) for rows, longest in self._groups(lengths)])  # (N, F)
