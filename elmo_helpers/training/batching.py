@@ -128,6 +128,38 @@ class TitleBatches:
         return f"titles {rows}{', …' if len(self.rows[k]) > 5 else ''}"
 
 
+class MixedBatches:
+    """The batches of several shards as one sequence, in an order drawn over all of them."""
+
+    def __init__(self, shards: Sequence[TitleBatches], generator: np.random.Generator) -> None:
+        self.shards = shards
+        places = [(i, k) for i, batches in enumerate(shards) for k in range(len(batches))]
+        self.places = generator.permutation(np.array(places, dtype=np.int64).reshape(-1, 2))
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def n_tokens(self, k: int) -> int:
+        """As of `TitleBatches`."""
+        i, own = self.places[k]
+        return self.shards[i].n_tokens(own)
+
+    def n_predictions(self, k: int) -> int:
+        """As of `TitleBatches`."""
+        i, own = self.places[k]
+        return self.shards[i].n_predictions(own)
+
+    def batch(self, k: int, part: slice = slice(None), device: torch.device | str = "cpu") -> Batch | None:
+        """As of `TitleBatches`."""
+        i, own = self.places[k]
+        return self.shards[i].batch(own, part, device)
+
+    def describe(self, k: int) -> str:
+        """As of `TitleBatches`."""
+        i, own = self.places[k]
+        return self.shards[i].describe(own)
+
+
 def n_title_batches(n_titles: int, batch_size: int) -> int:
     """How many batches `TitleBatches` makes of so many titles."""
     return -(-n_titles // batch_size)

@@ -12,7 +12,8 @@ from elmo_helpers.errors import ElmoHelpersError
 class Progress:
     """Where a run stands: plain data, which a checkpoint holds.
 
-    The position is that of the next step: `batch` batches of the shard at place `shard` of this epoch's order are done.
+    The position is that of the next step: the shards before place `shard` of this epoch's order are done, and `batch`
+    batches of the one at that place, or of the mixed ones from that place on.
     """
 
     step: int = 0  # updates of the weights

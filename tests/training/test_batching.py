@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import corpus_of
 from elmo_helpers import ElmoHelpersError
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, UNK
-from elmo_helpers.training.batching import Batch, TitleBatches, length_buckets, n_title_batches
+from elmo_helpers.training.batching import Batch, MixedBatches, TitleBatches, length_buckets, n_title_batches
 
 
 @pytest.mark.parametrize("seed", [None, 0])
@@ -90,3 +91,23 @@ def test_batches_of_a_corpus(toy_corpus, batch_size):
             titles += batches.rows[k].tolist()
         assert sorted(titles) == list(range(len(toy_corpus)))
     assert titles == sorted(titles)
+
+
+def test_mixed_batches_are_those_of_all_shards_in_one_order():
+    titles = [f"{'a ' * (i % 7)}{i}" for i in range(120)]
+    shards = [TitleBatches(corpus_of(part), 4, by_length=False) for part in (titles[:50], titles[50:90], titles[90:])]
+    mixed = MixedBatches(shards, np.random.default_rng(0))
+    assert len(mixed) == sum(map(len, shards))
+
+    def content(batches, k):
+        batch = batches.batch(k)
+        part = batches.batch(k, slice(1, None, 2))
+        rows = batch.characters[batch.tokens].numpy().tobytes()
+        return rows, len(part.lengths), batches.n_tokens(k), batches.n_predictions(k), batches.describe(k)
+
+    expected = [content(shard, k) for shard in shards for k in range(len(shard))]
+    found = [content(mixed, k) for k in range(len(mixed))]
+    assert sorted(found) == sorted(expected)
+    first_half = set(found[: len(found) // 2])
+    assert first_half & set(expected[:5])  # of the first shard
+    assert first_half & set(expected[-5:])  # and of the last one
