@@ -108,10 +108,26 @@ class CharCNNConfig:
 
 
 @dataclass(frozen=True)
+class WordEmbeddingConfig:
+    """A vector for each word of the vocabulary, in the place of a character CNN; all other words share `<UNK>`'s."""
+
+    n_words: int  # V, the specials and padding included
+    dim: int  # D
+
+    def __post_init__(self) -> None:
+        set_checked(self, n_words=whole_number("n_words", self.n_words, 4), dim=whole_number("dim", self.dim, 1))
+
+    @property
+    def output_dim(self) -> int:
+        """D, the width of a token vector."""
+        return self.dim
+
+
+@dataclass(frozen=True)
 class BiLMConfig:
     """The bidirectional language model (Peters et al. 2018, section 3.1)."""
 
-    char_cnn: CharCNNConfig = field(default_factory=CharCNNConfig)
+    char_cnn: CharCNNConfig | WordEmbeddingConfig = field(default_factory=CharCNNConfig)  # from a token to its vector
     n_layers: int = 2  # L, LSTM layers of each direction
     hidden_dim: int = 64  # H, LSTM cell
     projection_dim: int | None = None  # P, LSTM output of one direction; None: no projection, P = H
@@ -119,14 +135,15 @@ class BiLMConfig:
     projection_clip: float | None = None  # the projected output is kept within ± this
     skip_connections: bool = False  # layers above the first add their input to their output
     dropout: float = 0.2  # on the input of every LSTM layer and on the top output
-    softmax: str = "auto"  # "full", "sampled" (exact outside of training), "adaptive"; "auto": by the vocabulary's size
+    softmax: str = "auto"  # full, sampled (exact outside of training), adaptive; auto: by the vocabulary's size; none
     n_negatives: int = 8192  # words that a sampled softmax draws at each step of training
 
     def __post_init__(self) -> None:
         if isinstance(self.char_cnn, dict):
-            set_checked(self, char_cnn=from_plain_data(CharCNNConfig, self.char_cnn))
-        if not isinstance(self.char_cnn, CharCNNConfig):
-            raise ElmoHelpersError(f"char_cnn={self.char_cnn!r}: expected a CharCNNConfig.")
+            kind = WordEmbeddingConfig if "n_words" in self.char_cnn else CharCNNConfig
+            set_checked(self, char_cnn=from_plain_data(kind, self.char_cnn))
+        if not isinstance(self.char_cnn, CharCNNConfig | WordEmbeddingConfig):
+            raise ElmoHelpersError(f"char_cnn={self.char_cnn!r}: expected a CharCNNConfig, or a WordEmbeddingConfig.")
         if self.projection_dim is not None:
             set_checked(self, projection_dim=whole_number("projection_dim", self.projection_dim, 1))
         set_checked(
@@ -137,7 +154,7 @@ class BiLMConfig:
             projection_clip=positive("projection_clip", self.projection_clip, or_none=True),
             skip_connections=flag("skip_connections", self.skip_connections),
             dropout=number("dropout", self.dropout, "a share of at least 0 and below 1", 0, math.nextafter(1, 0)),
-            softmax=choice("softmax", self.softmax, ("auto", "full", "sampled", "adaptive")),
+            softmax=choice("softmax", self.softmax, ("auto", "full", "sampled", "adaptive", "none")),
             n_negatives=whole_number("n_negatives", self.n_negatives, 1),
         )
         if self.char_cnn.output_dim not in (self.output_dim, 2 * self.output_dim):

@@ -9,14 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from elmo_helpers.config import BiLMConfig, TextConfig
+from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import CharacterCNN
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import check_weights, read_model, write_model
+from elmo_helpers.model.word_embedding import WordEmbedding
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.vocabulary import PAD, WordVocabulary
+from elmo_helpers.text.word_ids import WordIds
 
 
 @dataclass
@@ -91,8 +93,17 @@ class BiLM(nn.Module):
         # A saved model must say which softmax it has, whatever a later version makes of "auto".
         config = replace(config, softmax=resolve_softmax(config, vocabulary))
         self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
-        self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
-        self.char_cnn = CharacterCNN(config.char_cnn)
+        if isinstance(config.char_cnn, WordEmbeddingConfig):
+            if config.char_cnn.n_words != len(vocabulary):
+                raise ElmoHelpersError(
+                    f"The configuration has vectors of {config.char_cnn.n_words} words and the vocabulary "
+                    f"{len(vocabulary)} words: they must be of one number."
+                )
+            self.character_vocabulary = WordIds(vocabulary)
+            self.char_cnn = WordEmbedding(config.char_cnn)
+        else:
+            self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
+            self.char_cnn = CharacterCNN(config.char_cnn)
         self.forward_layers = self._stack()
         self.backward_layers = self._stack()
         self.softmax = softmax_of(config, vocabulary)
@@ -114,10 +125,16 @@ class BiLM(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.char_cnn.convolutions[0].weight.device
+        return self.forward_layers[0].weight_ih.device
 
     def forward(
-        self, characters: Tensor, tokens: Tensor, lengths: Tensor, *, return_states: bool = False
+        self,
+        characters: Tensor,
+        tokens: Tensor,
+        lengths: Tensor,
+        *,
+        state: LSTMState | None = None,
+        return_states: bool = False,
     ) -> BiLMOutput:
         """All layers of a batch.
 
@@ -125,13 +142,38 @@ class BiLM(nn.Module):
             characters: (U, C) integer character ids, a row for each distinct word of the batch.
             tokens: (B, T) int64, each token's row in `characters`; any valid row where there is padding.
             lengths: (B,) int64, tokens of each title with both boundaries, at least 1.
+            state: Where the LSTMs begin to read; None: at zero. No gradient flows into it.
             return_states: Also give the final states.
 
         Raises:
             ElmoHelpersError: The shapes do not fit together.
         """
-        words, lengths, mask = self._read(characters, tokens, lengths)
-        stacks = [self._run(words, lengths, d, return_states=return_states) for d in (0, 1)]
+        return self.contextualize(self.char_cnn(characters), tokens, lengths, state=state, return_states=return_states)
+
+    def contextualize(
+        self,
+        vectors: Tensor,
+        tokens: Tensor,
+        lengths: Tensor,
+        *,
+        state: LSTMState | None = None,
+        return_states: bool = False,
+    ) -> BiLMOutput:
+        """`forward` from token vectors that are there already, so that a word of a corpus is spelled out once.
+
+        Args:
+            vectors: (U, D) float, what `char_cnn` gives for each distinct word.
+            tokens: (B, T) int64, each token's row in `vectors`; any valid row where there is padding.
+            lengths: As in `forward`.
+            state: As in `forward`.
+            return_states: As in `forward`.
+
+        Raises:
+            ElmoHelpersError: The shapes do not fit together.
+        """
+        words, lengths, mask = self._read(vectors, tokens, lengths)
+        before = [None, None] if state is None else [list(zip(*d, strict=True)) for d in zip(*state, strict=True)]
+        stacks = [self._run(words, lengths, d, before[d], return_states=return_states) for d in (0, 1)]
         layer_0 = torch.cat([words, words], -1) if words.shape[-1] == self.config.output_dim else words
         layers = [layer_0] + [torch.cat(pair, -1) for pair in zip(*(outputs for outputs, _ in stacks), strict=True)]
         layers = torch.stack(layers).masked_fill(~mask[..., None], 0)
@@ -155,7 +197,7 @@ class BiLM(nn.Module):
             targets: (B, T) int64, the vocabulary id of the token at each position itself; the shift by one is made
                 here.
         """
-        words, lengths, _ = self._read(characters, tokens, lengths)
+        words, lengths, _ = self._read(self.char_cnn(characters), tokens, lengths)
         # The last position of each row has no next one to predict.
         before_last = (torch.arange(tokens.shape[1] - 1) < lengths[:, None] - 1).to(self.device)  # (B, T - 1)
         read, wanted = [], []
@@ -203,12 +245,14 @@ class BiLM(nn.Module):
 
     def _predict(self, read: list[Tensor], wanted: list[Tensor]) -> BiLMLoss:
         """The loss of the outputs (n, P) of each direction for the targets (n,): one softmax over both."""
+        if self.softmax is None:
+            raise ElmoHelpersError("The model has no softmax (softmax='none'): it predicts no words and has no loss.")
         n = len(wanted[0])
         loss = self.softmax(self.dropout(torch.cat(read)), torch.cat(wanted))
         forward, backward = (rows.sum(dtype=torch.float64) for rows in (loss.rows[:n], loss.rows[n:]))
         return BiLMLoss(loss.total, forward, backward, n)
 
-    def _read(self, characters: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _read(self, vectors: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Token vectors (B, T, D), lengths on the CPU, and the mask (B, T)."""
         if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
             raise ElmoHelpersError(
@@ -221,7 +265,7 @@ class BiLM(nn.Module):
                 f"lengths: expected numbers from 1 to the {tokens.shape[1]} positions of tokens, and got "
                 f"{int(lengths.min())} to {int(lengths.max())}."
             )
-        words = nn.functional.embedding(tokens, self.char_cnn(characters))
+        words = nn.functional.embedding(tokens, vectors)
         mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(self.device)
         return words, lengths, mask
 
@@ -230,6 +274,7 @@ class BiLM(nn.Module):
         words: Tensor,
         lengths: Tensor,
         direction: int,
+        before: list[tuple[Tensor, Tensor]] | None = None,
         *,
         return_states: bool = False,
         in_reading_order: bool = False,
@@ -240,7 +285,7 @@ class BiLM(nn.Module):
         the words unless `in_reading_order`.
         """
         x = words if direction == 0 else reverse_within_lengths(words, lengths)
-        outputs, states = self._stack_outputs(x, lengths, direction, return_states=return_states)
+        outputs, states = self._stack_outputs(x, lengths, direction, before, return_states=return_states)
         if direction == 1 and not in_reading_order:
             outputs = [reverse_within_lengths(x, lengths) for x in outputs]
         return outputs, states

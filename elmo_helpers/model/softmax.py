@@ -23,13 +23,15 @@ from elmo_helpers.text.vocabulary import SPECIALS, WordVocabulary
 _FULL_UP_TO = 25_000
 
 
-def softmax_of(config: BiLMConfig, vocabulary: WordVocabulary) -> FullSoftmax | AdaptiveSoftmax:
-    """The softmax that `config.softmax` names, with fresh weights.
+def softmax_of(config: BiLMConfig, vocabulary: WordVocabulary) -> FullSoftmax | AdaptiveSoftmax | None:
+    """The softmax that `config.softmax` names, with fresh weights; None for "none".
 
     Raises:
         ElmoHelpersError: The vocabulary is too small for it, or not sorted by falling count.
     """
     n_words, dim = len(vocabulary), config.output_dim
+    if config.softmax == "none":
+        return None
     if config.softmax == "full":
         return FullSoftmax(n_words, dim)
     if not _falling(vocabulary.counts):

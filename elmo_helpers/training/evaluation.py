@@ -140,11 +140,16 @@ def n_unknown_words(corpus: Corpus) -> int:
 
 
 def check_vocabulary(model: BiLM, corpus: Corpus | CorpusShards) -> None:
-    """Check that a corpus's ids mean what the model's ids mean.
+    """Check that a model predicts words, and that a corpus's ids mean what the model's ids mean.
 
     Raises:
-        ElmoHelpersError: The vocabularies or the character tables differ.
+        ElmoHelpersError: The model has no softmax, or the vocabularies or the character tables differ.
     """
+    if model.softmax is None:
+        raise ElmoHelpersError(
+            "The model has no softmax (softmax='none'), so it predicts no words: it can encode, but be neither trained "
+            "as a language model nor evaluated."
+        )
     if model.vocabulary.words != corpus.vocabulary.words:
         raise ElmoHelpersError(
             f"The model predicts {len(model.vocabulary)} words and the corpus has another vocabulary of "

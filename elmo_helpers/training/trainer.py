@@ -243,7 +243,7 @@ def _run(
 
 def _fresh(corpus: Corpus | CorpusShards, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
     model = BiLM(model_config, corpus.vocabulary, corpus.text)
-    if config.unigram_bias:
+    if config.unigram_bias and model.softmax is not None:
         counts = torch.from_numpy(corpus.vocabulary.counts.copy())
         # Each title ends once in each direction, in `</S>` forward and in `<S>` backward, and both share the softmax.
         counts[[BOS, EOS]] = math.ceil(sum(titles for titles, _ in sizes(corpus)) / 2)
