@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig
     from elmo_helpers.encoding.encoder import Encoder
     from elmo_helpers.encoding.probe import MixClassifier, learn_mix
+    from elmo_helpers.encoding.scoring import Scorer
     from elmo_helpers.errors import ElmoHelpersError
+    from elmo_helpers.interchange.elmo import Elmo, batch_to_ids
+    from elmo_helpers.interchange.official import load_official, save_official
     from elmo_helpers.model.bilm import BiLM
     from elmo_helpers.model.char_cnn import CharacterCNN, Highway
     from elmo_helpers.model.scalar_mix import ScalarMix
@@ -46,25 +49,30 @@ _HOME = {
     "CharacterVocabulary": "text.characters",
     "Corpus": "text.corpus",
     "CorpusShards": "text.shards",
+    "Elmo": "interchange.elmo",
     "ElmoHelpersError": "errors",
     "Encoder": "encoding.encoder",
     "Highway": "model.char_cnn",
     "InterpolatedBigramModel": "training.ngrams",
     "MixClassifier": "encoding.probe",
+    "Scorer": "encoding.scoring",
     "ScalarMix": "model.scalar_mix",
     "TextConfig": "config",
     "Tokenizer": "text.tokenization",
     "TrainingConfig": "training.config",
     "UnigramModel": "training.ngrams",
     "WordVocabulary": "text.vocabulary",
+    "batch_to_ids": "interchange.elmo",
     "clean_titles": "text.titles",
     "default_titles": "text.titles",
     "evaluate": "training.evaluation",
     "fine_tune": "training.trainer",
     "learn_mix": "encoding.probe",
+    "load_official": "interchange.official",
     "normalize_title": "text.titles",
     "prepare_corpus": "text.preparation",
     "read_titles": "text.titles",
+    "save_official": "interchange.official",
     "train": "training.trainer",
 }
 

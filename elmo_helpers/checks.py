@@ -20,7 +20,11 @@ def whole_number(name: str, value: Any, minimum: int) -> int:
 def number(name: str, value: Any, expected: str, low: float = 0.0, high: float = math.inf) -> float:
     """`value` as a finite float from `low` to `high`; `expected` says in words what is asked for."""
     plain = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    if not plain or not math.isfinite(value) or not low <= value <= high:
+    try:
+        plain = plain and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        plain = False
+    if not plain or not low <= value <= high:
         raise ElmoHelpersError(f"{name}={value!r}: expected {expected}.")
     return float(value)
 

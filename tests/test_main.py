@@ -23,7 +23,7 @@ from elmo_helpers.text import preparation
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.training import trainer
 
-COMMANDS = ["preprocess", "train", "fine-tune", "evaluate"]
+COMMANDS = ["preprocess", "train", "fine-tune", "evaluate", "import", "export"]
 
 
 def run(*arguments: object):
@@ -423,3 +423,32 @@ def test_the_module_runs(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"Error: corpus.*corpus\.json.*\n", done.stderr)
+
+
+# Published files
+
+
+def test_export_and_import(tmp_path):
+    corpus = corpus_of(TOY_TITLES, scheme="utf8")
+    cnn = dataclasses.replace(BiLMConfig.preset("tiny").char_cnn, scheme="utf8", projection_dim=8)
+    torch.manual_seed(0)
+    model = BiLM(dataclasses.replace(BiLMConfig.preset("tiny"), char_cnn=cnn), corpus.vocabulary, corpus.text)
+    model.save(tmp_path / "model")
+    assert "options.json" in run("export", tmp_path / "model", tmp_path / "files", "--softmax").stdout
+    files = tmp_path / "files"
+    found = run("import", files / "options.json", files / "weights.hdf5", tmp_path / "back")
+    assert f"predicts {len(corpus.vocabulary)} words" in found.stdout
+    back = BiLM.load(tmp_path / "back")
+    assert back.text == corpus.text
+    assert evaluate(back, corpus).perplexity == pytest.approx(evaluate(model, corpus).perplexity, rel=1e-5)
+    run("import", files / "options.json", files / "weights.hdf5", tmp_path / "vectors", "--no-softmax")
+    assert BiLM.load(tmp_path / "vectors").softmax is None
+    corpus.save(tmp_path / "corpus")
+    assert "has no softmax" in error_of("evaluate", tmp_path / "vectors", tmp_path / "corpus", "--split", "train")
+
+
+def test_what_cannot_be_exported_or_imported(tmp_path, model_directory):
+    assert "scheme='tutorial'" in error_of("export", model_directory, tmp_path / "files")
+    assert not (tmp_path / "files").exists()
+    missing = error_of("import", tmp_path / "options.json", tmp_path / "weights.hdf5", tmp_path / "model-2")
+    assert "options.json is missing" in missing

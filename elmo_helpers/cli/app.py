@@ -15,7 +15,7 @@ from elmo_helpers.cli.options import NONE
 from elmo_helpers.errors import ElmoHelpersError
 
 app = typer.Typer(
-    help="ELMo in PyTorch: titles become a corpus, a corpus trains a model.",
+    help="ELMo in PyTorch: titles become a corpus, a corpus trains a model, a model encodes titles.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,7 +32,9 @@ DeviceOption = Annotated[
 ProgressOption = Annotated[bool, typer.Option("--progress/--no-progress", help="Show progress bars, or none.")]
 
 
-def command(options: list[inspect.Parameter] | None = None, epilog: str | None = None) -> Callable:
+def command(
+    options: list[inspect.Parameter] | None = None, epilog: str | None = None, name: str | None = None
+) -> Callable:
     """Make a function a command.
 
     What the library refuses ends in one sentence on stderr and the exit code 1.
@@ -41,6 +43,7 @@ def command(options: list[inspect.Parameter] | None = None, epilog: str | None =
         options: Options besides those that the function names, see `config_options`. What was given of them reaches
             the function as the dictionary `given`.
         epilog: Closes the command's help.
+        name: The command's; None: the function's.
     """
     options = options or []
 
@@ -62,6 +65,6 @@ def command(options: list[inspect.Parameter] | None = None, epilog: str | None =
 
         own = [parameter for name, parameter in signature.parameters.items() if name != "given"]
         run.__signature__ = signature.replace(parameters=[*own, *options])
-        return app.command(epilog=epilog)(run)
+        return app.command(name, epilog=epilog)(run)
 
     return decorate

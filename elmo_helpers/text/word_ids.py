@@ -20,6 +20,11 @@ class WordIds:
         self.vocabulary = vocabulary
 
     @property
+    def size(self) -> int:
+        """The number of ids, V."""
+        return len(self.vocabulary)
+
+    @property
     def boundary_rows(self) -> NDArray[np.int64]:
         """The rows of padding, `<S>` and `</S>`: (3, 1)."""
         return np.array([[PAD], [BOS], [EOS]])

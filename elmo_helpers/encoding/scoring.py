@@ -1,0 +1,191 @@
+"""How likely a model finds each word, and which words it would put in a gap."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.encoding.encoder import Encoder
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.text.vocabulary import SPECIALS, UNK
+from elmo_helpers.training.batching import Batch
+from elmo_helpers.training.evaluation import Evaluation
+
+GAP = "___"  # stands in a title where a word is to be filled in
+DIRECTIONS = ("both", "forward", "backward")
+
+
+@dataclass(frozen=True)
+class WordScores:
+    """How likely each word of a title is, in nats.
+
+    Attributes:
+        tokens: The n words.
+        forward: (n,) float32, log p(word | all words before it).
+        backward: (n,) float32, log p(word | all words after it).
+        forward_end: log p(`</S>` | all words), that the title ends where it does.
+        backward_end: log p(`<S>` | all words), that it begins where it does.
+        unknown: (n,) bool, True where the word is outside the vocabulary; its scores are those of `<UNK>`.
+    """
+
+    tokens: list[str]
+    forward: np.ndarray
+    backward: np.ndarray
+    forward_end: float
+    backward_end: float
+    unknown: np.ndarray
+
+
+class Fill(NamedTuple):
+    """A word for a gap, and the log of its probability in nats."""
+
+    word: str
+    log_probability: float
+
+
+class Scorer:
+    """Scores of words from a trained biLM that has a softmax; exact, without dropout, whatever its softmax."""
+
+    def __init__(self, model: BiLM | str | os.PathLike, batch_size: int = 64) -> None:
+        """A scorer.
+
+        Args:
+            model: A model, or the directory of a saved one.
+            batch_size: Titles computed together, which does not matter to the scores.
+
+        Raises:
+            ElmoHelpersError: The model has no softmax, or the directory holds no model.
+        """
+        self._encoder = Encoder(model)
+        self.model, self.batch_size = self._encoder.model, whole_number("batch_size", batch_size, 1)
+        if self.model.softmax is None:
+            raise ElmoHelpersError("model: it has no softmax, and so no probabilities of words; load one that has.")
+
+    def score(self, titles: Sequence[str] | Sequence[Sequence[str]]) -> list[WordScores]:
+        """log p of each word of each title in both directions.
+
+        Args:
+            titles: Raw titles, or titles that are lists of tokens already.
+        """
+        tokens = self._encoder.tokenize(titles)
+        scores: list[WordScores | None] = [None] * len(tokens)
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))  # so that little padding is computed
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            for row, score in zip(rows, self._score([tokens[row] for row in rows]), strict=True):
+                scores[row] = score
+        return scores
+
+    def perplexity(self, titles: Sequence[str] | Sequence[Sequence[str]]) -> Evaluation:
+        """The exact perplexities of a text, as `evaluate` measures them on a corpus.
+
+        Raises:
+            ElmoHelpersError: There is no title.
+        """
+        scores = self.score(titles)
+        if not scores:
+            raise ElmoHelpersError("titles: there is none, and so no perplexity; pass at least one.")
+        n_words = sum(len(score.tokens) for score in scores)
+        n = n_words + len(scores)
+        forward = -sum(float(score.forward.sum(dtype=np.float64)) + score.forward_end for score in scores) / n
+        backward = -sum(float(score.backward.sum(dtype=np.float64)) + score.backward_end for score in scores) / n
+        unknown = sum(int(score.unknown.sum()) for score in scores)
+        return Evaluation(math.exp(forward), math.exp(backward), n, unknown / max(n_words, 1))
+
+    def fill(self, title: str | Sequence[str], n: int = 10, *, direction: str = "both", gap: str = GAP) -> list[Fill]:
+        """The likeliest words for a gap, the best first.
+
+        Args:
+            title: A raw title, or a list of tokens, with one gap in it.
+            n: How many words.
+            direction: "forward": p(word | words before the gap); "backward": p(word | words after it); "both":
+                their product, brought to sum 1 over the words of the vocabulary, in which a word has to please both.
+            gap: What stands at the gap.
+
+        Raises:
+            ElmoHelpersError: There is not exactly one gap.
+        """
+        choice("direction", direction, DIRECTIONS)
+        n = whole_number("n", n, 1)
+        before, after = self._around(title, gap)
+        # What stands at the gap is read by neither: forward the word before it, backward the one after it, predicts.
+        hidden, _ = self._top([[*before, SPECIALS[UNK], *after]])
+        width = self.model.config.output_dim
+        at = len(before) + 1  # after <S>
+        with torch.no_grad():
+            log_p = {
+                "forward": self.model.softmax.log_probabilities(hidden[0, at - 1, :width]),
+                "backward": self.model.softmax.log_probabilities(hidden[0, at + 1, width:]),
+            }
+        if direction == "both":
+            chosen = (log_p["forward"] + log_p["backward"])[len(SPECIALS) :].log_softmax(0)
+        else:
+            chosen = log_p[direction][len(SPECIALS) :]
+        best = chosen.topk(min(n, len(chosen)))
+        words = self.model.vocabulary.words
+        return [
+            Fill(words[len(SPECIALS) + i], value)
+            for i, value in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def _around(self, title: str | Sequence[str], gap: str) -> tuple[list[str], list[str]]:
+        """The tokens before and after the gap."""
+        parts = title.split(gap) if isinstance(title, str) else _split(list(title), gap)
+        if len(parts) != 2:
+            raise ElmoHelpersError(
+                f"title={title!r:.80}: expected {gap!r} once in it, and found it {len(parts) - 1} times."
+            )
+        before, after = self._encoder.tokenize(parts)
+        return before, after
+
+    @torch.no_grad()
+    def _top(self, titles: list[list[str]]) -> tuple[Tensor, Batch]:
+        """What the words are predicted from, (B, T, 2P), and the batch."""
+        model = self.model.eval()
+        batch = Batch.of_words(titles, model.character_vocabulary, model.vocabulary, errors="skip", device=model.device)
+        return model(batch.characters, batch.tokens, batch.lengths).layers[-1], batch
+
+    @torch.no_grad()
+    def _score(self, titles: list[list[str]]) -> list[WordScores]:
+        hidden, batch = self._top(titles)
+        width = self.model.config.output_dim
+        # (B, T - 1), True where a position is no padding and has a next one.
+        here = (torch.arange(hidden.shape[1] - 1) < batch.lengths[:, None] - 1).to(hidden.device)
+        of_both = []
+        for read, wanted in (
+            (hidden[:, :-1, :width], batch.targets[:, 1:]),
+            (hidden[:, 1:, width:], batch.targets[:, :-1]),
+        ):
+            loss = self.model.softmax.exact(read[here], wanted[here])
+            of_both.append((-loss.rows.float().cpu()).split((batch.lengths - 1).tolist()))
+        return [
+            WordScores(
+                tokens,
+                forward[:-1].numpy(),
+                backward[1:].numpy(),
+                float(forward[-1]),
+                float(backward[0]),
+                self.model.vocabulary.ids(tokens) == UNK,
+            )
+            for tokens, forward, backward in zip(titles, *of_both, strict=True)
+        ]
+
+
+def _split(tokens: list[str], gap: str) -> list[list[str]]:
+    """The parts between gaps."""
+    parts: list[list[str]] = [[]]
+    for token in tokens:
+        if token == gap:
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts

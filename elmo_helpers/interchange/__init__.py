@@ -1,0 +1,1 @@
+"""Files and names of other programs: models come in and go out."""

@@ -1,0 +1,296 @@
+"""`Elmo` and `batch_to_ids` as code written for AllenNLP knows them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from elmo_helpers.checks import number, whole_number
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.interchange.official import load_official
+from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.scalar_mix import ScalarMix
+from elmo_helpers.text.characters import CharacterVocabulary
+
+_PUBLISHED_CHARACTERS = 50
+
+
+def batch_to_ids(batch: Sequence[Sequence[str]]) -> Tensor:
+    """The character ids of a batch of sentences, each a list of words: (B, T, 50) int64, zero where there is padding.
+
+    Sentences have no boundaries here; `Elmo` adds them.
+
+    Raises:
+        ElmoHelpersError: A sentence is a string and no list of words.
+    """
+    for i, sentence in enumerate(batch):
+        if isinstance(sentence, str):
+            raise ElmoHelpersError(f"batch: sentence {i} is the string {sentence[:40]!r}: expected a list of words.")
+    vocabulary = CharacterVocabulary("utf8", _PUBLISHED_CHARACTERS)
+    lengths = [len(sentence) for sentence in batch]
+    ids = torch.zeros(len(lengths), max(lengths, default=0), _PUBLISHED_CHARACTERS, dtype=torch.int64)
+    rows = vocabulary.encode([word for sentence in batch for word in sentence])
+    ids[torch.arange(ids.shape[1]) < torch.tensor(lengths)[:, None]] = torch.from_numpy(rows.astype(np.int64))
+    return ids
+
+
+class Elmo(nn.Module):
+    """Mixed layers of a biLM as a layer of a task's model (Peters et al. 2018, section 3.2).
+
+    Arguments and results are those of AllenNLP's class of that name. What differs: the same sentence always gives the
+    same vector. `stateful=True` is the behaviour of the published models, whose LSTMs go on at each call from where the
+    last one ended, row by row, so that a vector depends on all calls before.
+
+    The biLM itself is never in training mode: dropout falls on the mixed vectors alone, as published.
+    """
+
+    def __init__(
+        self,
+        options_file: str | os.PathLike | None,
+        weight_file: str | os.PathLike | None,
+        num_output_representations: int,
+        requires_grad: bool = False,
+        do_layer_norm: bool = False,
+        dropout: float = 0.5,
+        vocab_to_cache: Sequence[str] | None = None,
+        keep_sentence_boundaries: bool = False,
+        scalar_mix_parameters: Sequence[float] | None = None,
+        module: nn.Module | None = None,
+        *,
+        stateful: bool = False,
+    ) -> None:
+        """A layer from published files, or from a model.
+
+        Args:
+            options_file: options.json; or a directory or zip file with all files of a model, without `weight_file`.
+            weight_file: The HDF5 file.
+            num_output_representations: Mixes with weights of their own, for tasks that use ELMo in several places.
+            requires_grad: Train the biLM, too, and not only the mixes.
+            do_layer_norm: Normalise the layers over the batch before they are mixed.
+            dropout: Of the mixed vectors, in training mode.
+            vocab_to_cache: Words whose vectors are computed now, for `word_inputs`; number 0 stands for padding.
+            keep_sentence_boundaries: Leave the vectors of `<S>` and `</S>` in the results.
+            scalar_mix_parameters: Fixed weights of the layers before the softmax, L + 1 of them; None: learned ones.
+            module: A `BiLM`, in the place of files; or a module that has num_layers and turns what `forward` gets into
+                {"activations": L + 1 tensors (B, T + 2, width), "mask": (B, T + 2)}.
+            stateful: Go on from the last call's LSTM states.
+
+        Raises:
+            ElmoHelpersError: A file cannot be used, or an argument is wrong.
+        """
+        super().__init__()
+        if (module is None) == (options_file is None):
+            raise ElmoHelpersError("options_file and module: expected exactly one of them, files or a model.")
+        if module is None:
+            module = load_official(options_file, weight_file, softmax=False)
+        if isinstance(module, BiLM):
+            module = _Reader(module, vocab_to_cache, requires_grad=requires_grad, stateful=stateful)
+        elif vocab_to_cache is not None or stateful or not hasattr(module, "num_layers"):
+            raise ElmoHelpersError(
+                "module: expected a BiLM, or a module with num_layers, without vocab_to_cache and stateful."
+            )
+        self.reader = module
+        self.keep_sentence_boundaries = keep_sentence_boundaries
+        self.dropout = nn.Dropout(number("dropout", dropout, "a share from 0 to 1", 0, 1))
+        self.scalar_mixes = nn.ModuleList(
+            ScalarMix(
+                module.num_layers,
+                scalar_mix_parameters,
+                trainable=scalar_mix_parameters is None,
+                layer_norm=do_layer_norm,
+            )
+            for _ in range(whole_number("num_output_representations", num_output_representations, 1))
+        )
+
+    @property
+    def bilm(self) -> BiLM:
+        """The model whose layers are mixed."""
+        return self.reader.bilm
+
+    def get_output_dim(self) -> int:
+        """The width of a vector, 2P."""
+        return self.reader.get_output_dim()
+
+    def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
+        """Vectors of the words of a batch.
+
+        Args:
+            inputs: (B, T, 50) int64, from `batch_to_ids`; or (..., T, 50).
+            word_inputs: (..., T) int64, each word's number in `vocab_to_cache`, 0 for padding: read in place of
+                `inputs` where there is a cache, unless a number is not in it.
+
+        Returns:
+            "elmo_representations": num_output_representations tensors (..., T, 2P) float; zero at padding, without
+            layer normalisation. With `keep_sentence_boundaries` T + 2 in the place of T.
+            "mask": (..., T) bool, True at words.
+
+        Raises:
+            ElmoHelpersError: A shape is wrong, or padding stands before a word.
+        """
+        if inputs.ndim < 3:
+            raise ElmoHelpersError(f"inputs: expected shape (..., T, characters), and got {tuple(inputs.shape)}.")
+        outer = inputs.shape[:-2]
+        if word_inputs is not None:
+            word_inputs = word_inputs.flatten(0, -2)
+        output = self.reader(inputs.flatten(0, -3), word_inputs)
+        layers, mask = torch.stack(tuple(output["activations"])), output["mask"].bool()
+        lengths = mask.sum(1, keepdim=True)
+        representations = []
+        for mix in self.scalar_mixes:
+            mixed = mix(layers, mask)
+            if not self.keep_sentence_boundaries:
+                inside = torch.arange(mask.shape[1] - 2, device=mask.device) < lengths - 2
+                mixed = mixed[:, 1:-1].masked_fill(~inside[..., None], 0)
+            representations.append(self.dropout(mixed).reshape(*outer, *mixed.shape[1:]))
+        if not self.keep_sentence_boundaries:
+            mask = inside
+        return {"elmo_representations": representations, "mask": mask.reshape(*outer, mask.shape[1])}
+
+    def reset_states(self) -> None:
+        """Begin from zero states at the next call, where `stateful=True`."""
+        self.reader.reset_states()
+
+    def warm_up(self, sentences: Sequence[Sequence[str]] | Tensor, batch_size: int = 64) -> None:
+        """Read sentences for their effect on the states alone, where `stateful=True`.
+
+        From zero states the first vectors of the published models are worse than later ones.
+
+        Args:
+            sentences: Lists of words, or their ids (N, T, 50).
+            batch_size: Sentences read side by side, as many as later batches have.
+        """
+        device = self.bilm.device
+        with torch.no_grad():
+            for start in range(0, len(sentences), whole_number("batch_size", batch_size, 1)):
+                part = sentences[start : start + batch_size]
+                self.reader(part.to(device) if isinstance(part, Tensor) else batch_to_ids(part).to(device))
+
+
+class _Reader(nn.Module):
+    """A biLM that reads padded character ids, and may go on from one call to the next."""
+
+    def __init__(
+        self, bilm: BiLM, vocab_to_cache: Sequence[str] | None, *, requires_grad: bool, stateful: bool
+    ) -> None:
+        super().__init__()
+        self.bilm, self.requires_grad, self.stateful = bilm, requires_grad, stateful
+        self.num_layers = bilm.config.n_layers + 1
+        self._state: LSTMState | None = None  # of as many rows as the largest batch so far
+        for parameter in bilm.parameters():
+            parameter.requires_grad_(requires_grad)
+        self.cached = None
+        if vocab_to_cache is not None:
+            vocabulary = bilm.character_vocabulary
+            rows = np.concatenate([vocabulary.boundary_rows, vocabulary.encode(list(vocab_to_cache), "skip")])
+            with torch.no_grad():
+                vectors = bilm.eval().char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
+            # Padding, <S>, </S>, then the words.
+            self.cached = nn.Embedding.from_pretrained(vectors, freeze=not requires_grad)
+
+    def train(self, mode: bool = True) -> _Reader:
+        """Set the mode of this module; the biLM stays in evaluation mode."""
+        super().train(mode)
+        self.bilm.eval()
+        return self
+
+    def get_output_dim(self) -> int:
+        """2P."""
+        return 2 * self.bilm.config.output_dim
+
+    def reset_states(self) -> None:
+        """Forget all states."""
+        self._state = None
+
+    def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
+        """Layers and mask with boundaries, (B, T + 2, 2P) and (B, T + 2), of ids (B, T, C)."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.requires_grad):
+            if self._in_cache(word_inputs):
+                real = word_inputs > 0
+                vectors, of_words = self.cached.weight, word_inputs[real] + 3
+            else:
+                real, characters, of_words = self._distinct(inputs)
+                vectors = self.bilm.char_cnn(characters)
+            tokens, lengths = _with_boundaries(real, of_words)
+            n = len(tokens)
+            state = self._state_of(n) if self.stateful else None
+            output = self.bilm.contextualize(vectors, tokens, lengths, state=state, return_states=self.stateful)
+            if self.stateful:
+                self._keep(output.hidden_states, output.cell_states)
+        return {"activations": output.layers, "mask": output.mask}
+
+    def _in_cache(self, word_inputs: Tensor | None) -> bool:
+        if self.cached is None or word_inputs is None:
+            return False
+        return (
+            not word_inputs.numel()
+            or 0 <= int(word_inputs.min()) <= int(word_inputs.max()) < len(self.cached.weight) - 3
+        )
+
+    def _distinct(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the words are, (B, T) bool; each distinct row, boundaries first, (U, C); and each word's row."""
+        vocabulary = self.bilm.character_vocabulary
+        if inputs.shape[-1] != vocabulary.max_characters:
+            raise ElmoHelpersError(
+                f"inputs: the model reads {vocabulary.max_characters} characters a word, and got shape "
+                f"{tuple(inputs.shape)}."
+            )
+        if inputs.is_floating_point() or (
+            inputs.numel() and not 0 <= int(inputs.min()) <= int(inputs.max()) < vocabulary.size
+        ):
+            raise ElmoHelpersError(
+                f"inputs: expected whole numbers from 0 to {vocabulary.size - 1}, as batch_to_ids makes them."
+            )
+        real = (inputs > 0).any(-1)
+        distinct, of_words = inputs[real].unique(dim=0, return_inverse=True)
+        boundaries = torch.from_numpy(vocabulary.boundary_rows.astype(np.int64)).to(inputs.device)
+        return real, torch.cat([boundaries, distinct]), of_words + 3
+
+    def _state_of(self, n: int) -> LSTMState:
+        """The states of the first n rows; new rows are at zero."""
+        c, like = self.bilm.config, self.bilm.forward_layers[0].weight_ih
+        widths = (c.output_dim, c.hidden_dim)
+        if self._state is None:
+            self._state = LSTMState(*(like.new_zeros(2, c.n_layers, 0, width) for width in widths))
+        missing = max(n - self._state.h.shape[2], 0)
+        self._state = LSTMState(
+            *(
+                torch.cat([x.to(like), like.new_zeros(2, c.n_layers, missing, width)], 2)
+                for x, width in zip(self._state, widths, strict=True)
+            )
+        )
+        return LSTMState(*(x[:, :, :n] for x in self._state))
+
+    def _keep(self, h: Tensor, c: Tensor) -> None:
+        """Take over the states (L, n, 2P) and (L, n, 2H) of the first n rows; no gradient goes through them."""
+        after = (torch.stack(x.detach().chunk(2, -1)) for x in (h, c))
+        n = h.shape[1]
+        self._state = LSTMState(
+            *(torch.cat([new, old[:, :, n:]], 2) for new, old in zip(after, self._state, strict=True))
+        )
+
+
+def _with_boundaries(real: Tensor, of_words: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of `<S>` (1), words, `</S>` (2) and padding (0), (B, T + 2) int64, and their lengths (B,) on the CPU.
+
+    Args:
+        real: (B, T) bool, where the words are.
+        of_words: (number of words,) int64, their rows, in the order of `real`.
+
+    Raises:
+        ElmoHelpersError: Padding stands before a word.
+    """
+    n_words = real.sum(1)
+    positions = torch.arange(real.shape[1], device=real.device)
+    if not torch.equal(real, positions < n_words[:, None]):
+        row = int((real != (positions < n_words[:, None])).any(1).nonzero()[0])
+        raise ElmoHelpersError(f"inputs: padding stands before a word in row {row}: expected it behind all words.")
+    tokens = torch.zeros(len(real), real.shape[1] + 2, dtype=torch.int64, device=real.device)
+    tokens[:, 0] = 1
+    tokens[:, 1:-1][real] = of_words
+    tokens[torch.arange(len(real), device=real.device), n_words + 1] = 2
+    return tokens, (n_words + 2).cpu()

@@ -1,0 +1,264 @@
+"""The published ELMo files: read into a biLM, and written from one.
+
+options.json    sizes and settings
+weights.hdf5    the weights, and the softmax where it is there
+vocabulary.txt  the words of the softmax, or of the word vectors, one a line: `<S>`, `</S>`, `<UNK>` first
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import torch
+
+from elmo_helpers.config import TextConfig
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import whole_directory, write_json
+from elmo_helpers.interchange.official_options import FORMAT, config_of, options_of, text_of
+from elmo_helpers.interchange.official_weights import CNN_PROJECTION, LSTM_PROJECTION, WeightsFile, write_weights
+from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.text.vocabulary import SPECIALS, WordVocabulary
+
+_ENDINGS = {"options": ("options.json",), "weights": (".hdf5", ".h5"), "vocabulary": ("vocabulary.txt", "vocab.txt")}
+# What zipfile raises on damaged files.
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, KeyError)
+
+
+def load_official(
+    source: str | os.PathLike,
+    weights: str | os.PathLike | None = None,
+    *,
+    vocabulary: str | os.PathLike | WordVocabulary | None = None,
+    softmax: bool | None = None,
+    text: TextConfig | None = None,
+) -> BiLM:
+    """Read a published ELMo; it is in evaluation mode, and gives the published vectors (to float32's precision).
+
+    Args:
+        source: A directory or a zip file with one options.json and one HDF5 file (their names may have something in
+            front), and a vocabulary.txt where there is one; or an options file, and `weights` beside it.
+        weights: The HDF5 file that belongs to an options file.
+        vocabulary: The words of the softmax or of the word vectors: a file with one a line, `<S>`, `</S>` and `<UNK>`
+            among them, or a vocabulary. Models that read characters and have no softmax need none.
+        softmax: Whether to read the softmax: None where it is there; False never; True always.
+        text: How raw titles become tokens for this model; None: what our own files say, else spaCy's rules with case.
+
+    Raises:
+        ElmoHelpersError: A file is missing, damaged or cut off; an option is wrong; a dataset is missing or misshapen.
+            The message names it, what was found and what was expected.
+    """
+    files = _find(source, weights)
+    options = files.json()
+    words = order = None
+    with files.weights() as file:
+        if softmax is None:
+            softmax = any(file.shape(name) is not None for name in ("softmax/W", "softmax/b"))
+        word_shape = None if file.shape("char_embed") else file.shape("embedding")
+        n_words = word_shape[0] if word_shape else None
+        if softmax or n_words is not None:
+            words, order = _words(files, vocabulary, "softmax" if softmax else "word vectors")
+        elif isinstance(vocabulary, WordVocabulary):
+            words = vocabulary
+        try:
+            config = config_of(
+                options,
+                cnn_projection=file.shape(CNN_PROJECTION) is not None,
+                lstm_projection=file.shape(LSTM_PROJECTION) is not None,
+                n_words=n_words,
+            )
+            config = replace(config, softmax="auto" if softmax else "none")
+            text = text or text_of(options)
+        except ElmoHelpersError as error:
+            raise ElmoHelpersError(f"{files.options}: {error}") from None
+        if n_words is not None and n_words != len(words) - 1:
+            raise ElmoHelpersError(
+                f"{files.weights_name}: the dataset embedding has the shape {word_shape}: the vocabulary has "
+                f"{len(words) - 1} words, so expected {(len(words) - 1, config.output_dim)}."
+            )
+        state = file.state(config, len(words) - 1 if softmax else None)
+    if order is not None:
+        for name in {"char_cnn.weight", "softmax.weight", "softmax.bias"} & state.keys():
+            state[name] = state[name][order]
+    with torch.random.fork_rng():  # fresh weights are drawn, and replaced at once
+        model = BiLM(config, words if words is not None else WordVocabulary([]), text)
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def save_official(model: BiLM, directory: str | os.PathLike, *, softmax: bool = False) -> None:
+    """Write a model as published files, whole or not at all: options.json, weights.hdf5 and vocabulary.txt.
+
+    Args:
+        model: A model that reads `utf8` characters, or words.
+        directory: New, empty, or written by this function before.
+        softmax: Also write the softmax, which most published files leave out; it is what scores words.
+
+    Raises:
+        ElmoHelpersError: The format cannot say something that the model is; the message names it.
+    """
+    options = options_of(model.config, model.text)
+    if softmax and model.softmax is None:
+        raise ElmoHelpersError("softmax=True: the model has no softmax to write; pass softmax=False.")
+    if softmax and isinstance(model.softmax, AdaptiveSoftmax):
+        raise ElmoHelpersError(
+            "softmax=True: the model's softmax is adaptive, which the published format cannot say; write the model "
+            "without it, or train one with softmax='full' or 'sampled'."
+        )
+    words = model.vocabulary.words[1:]
+    for word in words:
+        if word.splitlines() != [word] or not _is_utf8(word):
+            raise ElmoHelpersError(f"The word {word!r} of the vocabulary cannot be written on one line of UTF-8 text.")
+    options["n_tokens_vocab"] = len(words)
+    with whole_directory(directory, header="options.json", format_name=FORMAT) as path:
+        write_json(path / "options.json", options)
+        with h5py.File(path / "weights.hdf5", "w") as file:
+            write_weights(file, model.config, model.state_dict(), len(words) if softmax else None)
+        (path / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8", newline="\n")
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where the three files are: paths, or names inside a zip file."""
+
+    options: str
+    weights_name: str
+    vocabulary: str | None
+    zip: Path | None = None
+
+    def json(self) -> object:
+        """What options.json holds."""
+        try:
+            return json.loads(self._bytes(self.options).decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ElmoHelpersError(f"{self.options} is not UTF-8 JSON ({error}): restore it.") from None
+
+    @contextmanager
+    def weights(self) -> Iterator[WeightsFile]:
+        """The weight file, open."""
+        source = self.weights_name if self.zip is None else io.BytesIO(self._bytes(self.weights_name))
+        try:
+            file = h5py.File(source, "r")
+        except FileNotFoundError:
+            raise ElmoHelpersError(f"{self.weights_name} is missing: name the HDF5 file of the model.") from None
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ElmoHelpersError(
+                f"{self.weights_name} is no HDF5 file, or is damaged or cut off ({error}): restore it."
+            ) from None
+        with file:
+            yield WeightsFile(file, self.weights_name)
+
+    def words(self, path: str | None = None) -> list[str]:
+        """The lines of the vocabulary file."""
+        name = path or self.vocabulary
+        data = _file_bytes(Path(name)) if path else self._bytes(name)
+        try:
+            lines = data.decode("utf-8").split("\n")
+        except UnicodeDecodeError as error:
+            raise ElmoHelpersError(f"{name} is not UTF-8 text ({error}): expected one word a line.") from None
+        return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+
+    def _bytes(self, name: str) -> bytes:
+        if self.zip is None:
+            return _file_bytes(Path(name))
+        try:
+            with zipfile.ZipFile(self.zip) as archive:
+                return archive.read(name)
+        except _DAMAGED_ZIP as error:
+            raise ElmoHelpersError(f"{self.zip}: {name} cannot be read ({error}): restore the file.") from None
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ElmoHelpersError(f"{path} is missing: check the name.") from None
+    except OSError as error:
+        raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
+
+
+def _find(source: str | os.PathLike, weights: str | os.PathLike | None) -> _Files:
+    """The files of a model in a directory, a zip file, or as a pair."""
+    source = Path(source)
+    if weights is not None:
+        return _Files(str(source), str(Path(weights)), _beside(Path(weights)))
+    if source.is_dir():
+        return _chosen([str(path) for path in sorted(source.iterdir()) if path.is_file()], source)
+    if not source.exists():
+        raise ElmoHelpersError(f"{source} is missing: name a directory or a zip file, or an options file and weights.")
+    if not zipfile.is_zipfile(source):
+        raise ElmoHelpersError(
+            f"{source} is neither a directory nor a zip file: with an options file, also pass the path of its weights."
+        )
+    try:
+        with zipfile.ZipFile(source) as archive:
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
+    except _DAMAGED_ZIP as error:
+        raise ElmoHelpersError(f"{source} is damaged ({error}): restore it.") from None
+    return _chosen(names, source, source)
+
+
+def _chosen(names: list[str], source: Path, archive: Path | None = None) -> _Files:
+    """The one file of each kind."""
+    found = {kind: [n for n in names if n.lower().endswith(endings)] for kind, endings in _ENDINGS.items()}
+    for kind, of_kind in found.items():
+        if len(of_kind) > 1 or (not of_kind and kind != "vocabulary"):
+            here = ", ".join(Path(name).name for name in of_kind[:3]) or "none"
+            raise ElmoHelpersError(
+                f"{source}: expected one file of {kind}, with a name that ends in {' or '.join(_ENDINGS[kind])}, and "
+                f"found {here}: name the files one by one."
+            )
+    vocabulary = found["vocabulary"][0] if found["vocabulary"] else None
+    return _Files(found["options"][0], found["weights"][0], vocabulary, archive)
+
+
+def _beside(weights: Path) -> str | None:
+    """The vocabulary file that stands beside the weights, where there is one."""
+    candidates = [weights.with_name(name) for name in _ENDINGS["vocabulary"]]
+    return next((str(path) for path in candidates if path.is_file()), None)
+
+
+def _words(
+    files: _Files, vocabulary: str | os.PathLike | WordVocabulary | None, what: str
+) -> tuple[WordVocabulary, list[int] | None]:
+    """The vocabulary, and the row of each of its words among the file's, after padding; None: as they come."""
+    if isinstance(vocabulary, WordVocabulary):
+        return vocabulary, None
+    if vocabulary is None and files.vocabulary is None:
+        leave_out = ", or pass softmax=False to leave it out" if what == "softmax" else ""
+        raise ElmoHelpersError(
+            f"{files.weights_name}: the model has a {what}, and there is no vocabulary.txt to name the words: pass "
+            f"vocabulary=FILE{leave_out}."
+        )
+    path = None if vocabulary is None else os.fspath(vocabulary)
+    words = files.words(path)
+    name = path or files.vocabulary
+    place = {word: row for row, word in enumerate(words, start=1)}
+    missing = [word for word in SPECIALS[1:] if word not in place]
+    if missing:
+        raise ElmoHelpersError(f"{name}: the line {missing[0]} is missing: expected {', '.join(SPECIALS[1:])} in it.")
+    others = [word for word in words if word not in SPECIALS[1:]]
+    try:
+        ours = WordVocabulary(others)
+    except ElmoHelpersError as error:
+        raise ElmoHelpersError(f"{name}: {error}") from None
+    if len(ours) - 1 != len(words):
+        raise ElmoHelpersError(f"{name}: one of {', '.join(SPECIALS[1:])} is there twice: leave one out.")
+    return ours, [0, *(place[word] for word in ours.words[1:])]
+
+
+def _is_utf8(word: str) -> bool:
+    try:
+        word.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

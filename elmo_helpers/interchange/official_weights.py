@@ -1,0 +1,229 @@
+"""The HDF5 file of the published models, and the parameters that its datasets stand for.
+
+There, gates come in the order i, j, f, o (input, candidate, forget, output), matrices are (input, output), input and
+state share one matrix, and the cell adds 1 to the forget gate's bias. Here, the order is i, f, g, o, matrices are
+(output, input), and the 1 is in the bias.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
+from elmo_helpers.errors import ElmoHelpersError
+
+CELL = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell"
+CNN_PROJECTION = "CNN_proj/W_proj"
+LSTM_PROJECTION = f"{CELL.format(0, 0)}/W_P_0"
+_OF_THE_MODEL = re.compile(r"(char_embed|embedding|CNN|RNN)")  # how the names begin that must all be known
+_N_BYTES_AND_MARKS = 261
+_DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # what h5py raises on damaged files
+
+
+class Dataset(NamedTuple):
+    """One dataset, and the parameters that it holds."""
+
+    name: str
+    shape: tuple[int, ...]
+    parameters: tuple[str, ...]
+    read: Callable[[NDArray], tuple[NDArray, ...]]  # from the dataset to the parameters
+    write: Callable[..., NDArray]  # and back
+
+
+def datasets_of(config: BiLMConfig, n_softmax_words: int | None = None) -> Iterator[Dataset]:
+    """The datasets of a model of that configuration.
+
+    Args:
+        config: The model's.
+        n_softmax_words: Words of its softmax without padding; None: without softmax.
+    """
+    if isinstance(config.char_cnn, WordEmbeddingConfig):
+        words = config.char_cnn
+        yield _below_padding("embedding", (words.n_words - 1, words.dim), "char_cnn.weight")
+    else:
+        yield from _char_cnn_datasets(config)
+    h, p = config.hidden_dim, config.output_dim
+    for direction, stack in enumerate(("forward_layers", "backward_layers")):
+        for layer in range(config.n_layers):
+            cell, module = CELL.format(direction, layer), f"{stack}.{layer}"
+            ours = (f"{module}.weight_ih", f"{module}.weight_hh")
+            yield Dataset(f"{cell}/W_0", (2 * p, 4 * h), ours, _read_gates, _write_gates)
+            yield Dataset(f"{cell}/B", (4 * h,), (f"{module}.bias",), _read_gate_bias, _write_gate_bias)
+            if config.projection_dim is not None:
+                yield _transposed(f"{cell}/W_P_0", (h, p), f"{module}.weight_hr")
+    if n_softmax_words is not None:
+        yield _below_padding("softmax/W", (n_softmax_words, p), "softmax.weight")
+        yield _below_padding("softmax/b", (n_softmax_words,), "softmax.bias")
+
+
+def _char_cnn_datasets(config: BiLMConfig) -> Iterator[Dataset]:
+    cnn = config.char_cnn
+    dim = cnn.embedding_dim
+    yield _below_padding("char_embed", (_N_BYTES_AND_MARKS, dim), "char_cnn.embedding.weight")
+    for i, (width, count) in enumerate(cnn.filters):
+        yield Dataset(
+            f"CNN/W_cnn_{i}",
+            (1, width, dim, count),
+            (f"char_cnn.convolutions.{i}.weight",),
+            lambda w: (w[0].transpose(2, 1, 0),),
+            lambda w: w.transpose(2, 1, 0)[None],
+        )
+        yield _same(f"CNN/b_cnn_{i}", (count,), f"char_cnn.convolutions.{i}.bias")
+    f = cnn.n_filters
+    for k in range(cnn.n_highway):
+        # The published names mislead: "carry" is the gate of the transform.
+        for theirs, ours in (("carry", "gate"), ("transform", "transform")):
+            module = f"char_cnn.highways.{k}.{ours}"
+            yield _transposed(f"CNN_high_{k}/W_{theirs}", (f, f), f"{module}.weight")
+            yield _same(f"CNN_high_{k}/b_{theirs}", (f,), f"{module}.bias")
+    if cnn.projection_dim is not None:
+        yield _transposed(CNN_PROJECTION, (f, cnn.projection_dim), "char_cnn.projection.weight")
+        yield _same("CNN_proj/b_proj", (cnn.projection_dim,), "char_cnn.projection.bias")
+
+
+def _same(name: str, shape: tuple[int, ...], parameter: str) -> Dataset:
+    return Dataset(name, shape, (parameter,), lambda w: (w,), lambda w: w)
+
+
+def _transposed(name: str, shape: tuple[int, ...], parameter: str) -> Dataset:
+    return Dataset(name, shape, (parameter,), lambda w: (w.T,), lambda w: w.T)
+
+
+def _below_padding(name: str, shape: tuple[int, ...], parameter: str) -> Dataset:
+    """Row r of the dataset is row r + 1 of the parameter; row 0 is padding's."""
+    return Dataset(name, shape, (parameter,), lambda w: (np.concatenate([np.zeros_like(w[:1]), w]),), lambda w: w[1:])
+
+
+def _read_gates(w: NDArray) -> tuple[NDArray, NDArray]:
+    i, j, f, o = np.split(w, 4, axis=1)
+    from_input, from_state = np.split(np.concatenate([i, f, j, o], axis=1), 2)
+    return from_input.T, from_state.T
+
+
+def _write_gates(weight_ih: NDArray, weight_hh: NDArray) -> NDArray:
+    i, f, g, o = np.split(np.concatenate([weight_ih, weight_hh], axis=1).T, 4, axis=1)
+    return np.concatenate([i, g, f, o], axis=1)
+
+
+def _read_gate_bias(b: NDArray) -> tuple[NDArray]:
+    i, j, f, o = np.split(b, 4)
+    return (np.concatenate([i, f + 1, j, o]),)
+
+
+def _write_gate_bias(bias: NDArray) -> NDArray:
+    i, f, g, o = np.split(bias, 4)
+    return np.concatenate([i, g, f - 1, o])
+
+
+class WeightsFile:
+    """A published weight file, open for reading; datasets are checked before they are read.
+
+    Links to other files, which HDF5 knows, are refused.
+    """
+
+    def __init__(self, file: h5py.File, name: str) -> None:
+        self._file, self._name = file, name
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a dataset, or None where there is none of that name.
+
+        Raises:
+            ElmoHelpersError: It is no dataset of floating-point numbers in this file.
+        """
+        dataset = self._dataset(name)
+        return None if dataset is None else tuple(dataset.shape)
+
+    def state(self, config: BiLMConfig, n_softmax_words: int | None) -> dict[str, Tensor]:
+        """The parameters of a model of that configuration, as in its state_dict.
+
+        Raises:
+            ElmoHelpersError: A dataset is missing, misshapen or not finite, or is there though nothing asks for it.
+        """
+        state, known = {}, set()
+        for dataset in datasets_of(config, n_softmax_words):
+            parts = dataset.read(self._read(dataset.name, dataset.shape))
+            known.add(dataset.name)
+            for parameter, part in zip(dataset.parameters, parts, strict=True):
+                state[parameter] = torch.from_numpy(np.ascontiguousarray(part))
+        for name in self._names():
+            if _OF_THE_MODEL.match(name) and name not in known:
+                raise ElmoHelpersError(
+                    f"{self._name}: there is a dataset {name} that the options do not ask for: the two files do not "
+                    "belong together."
+                )
+        return state
+
+    def _names(self) -> list[str]:
+        """All datasets of this file."""
+        found: list[str | bytes] = []
+        with self._reading("the list of datasets"):
+            self._file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
+        # h5py gives names that are no UTF-8 as bytes.
+        return [name if isinstance(name, str) else name.decode("utf-8", "replace") for name in found]
+
+    def _read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """A dataset, which must have that shape."""
+        dataset = self._dataset(name)
+        if dataset is None:
+            raise ElmoHelpersError(f"{self._name}: the dataset {name} is missing: expected one of shape {shape}.")
+        if tuple(dataset.shape) != shape:
+            raise ElmoHelpersError(
+                f"{self._name}: the dataset {name} has the shape {tuple(dataset.shape)}: expected {shape}, by the "
+                "options and the vocabulary."
+            )
+        with self._reading(name):
+            values = dataset[()]
+        with np.errstate(over="ignore"):
+            values = values.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise ElmoHelpersError(
+                f"{self._name}: the dataset {name} holds numbers that are not finite in float32: restore the file."
+            )
+        return values
+
+    def _dataset(self, name: str) -> h5py.Dataset | None:
+        """A dataset by its name, or None; no link out of the file is followed."""
+        node: h5py.Group | h5py.Dataset = self._file
+        with self._reading(name):
+            for part in name.split("/"):
+                link = node.get(part, getlink=True) if isinstance(node, h5py.Group) else None
+                if link is None:
+                    return None
+                if not isinstance(link, h5py.HardLink):
+                    raise ElmoHelpersError(
+                        f"{self._name}: {name} is a link to another place: expected the numbers here."
+                    )
+                node = node[part]
+            if not isinstance(node, h5py.Dataset) or node.dtype.kind != "f" or node.shape is None:
+                kind = str(node.dtype) if isinstance(node, h5py.Dataset) else "a group"
+                raise ElmoHelpersError(f"{self._name}: {name} is {kind}: expected a dataset of floating-point numbers.")
+            if node.external or node.is_virtual:
+                raise ElmoHelpersError(f"{self._name}: the numbers of {name} lie elsewhere: expected them here.")
+        return node
+
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except ElmoHelpersError:
+            raise
+        except _DAMAGED as error:
+            raise ElmoHelpersError(
+                f"{self._name}: {what} cannot be read ({error}): the file is damaged or cut off; restore it."
+            ) from None
+
+
+def write_weights(file: h5py.File, config: BiLMConfig, state: dict[str, Tensor], n_softmax_words: int | None) -> None:
+    """Write the parameters of a model of that configuration as float32 datasets."""
+    for dataset in datasets_of(config, n_softmax_words):
+        parts = [state[parameter].detach().cpu().numpy() for parameter in dataset.parameters]
+        file.create_dataset(dataset.name, data=np.ascontiguousarray(dataset.write(*parts), dtype=np.float32))
