@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, WordVocabulary, save_official
 from small_data import write_titles
 
 ROOT = Path(__file__).parent.parent
@@ -79,12 +80,27 @@ def test_python_compiles(readme):
         ast.parse(code, filename=f"README.md, {heading}")
 
 
-def test_python_under_in_python_runs(readme, tmp_path, monkeypatch):
-    """In one namespace, from top to bottom, in a directory whose data/title_text.csv holds some 2,000 titles."""
-    write_titles(tmp_path / "data" / "title_text.csv")
-    monkeypatch.chdir(tmp_path)
-    programs = [code for heading, code in snippets(readme) if heading == "In Python"]
+def run_snippets(readme: str, heading: str) -> None:
+    """Run the programs under a heading in one namespace, from top to bottom."""
+    programs = [code for above, code in snippets(readme) if above == heading]
     assert programs
     namespace: dict = {"__name__": "readme"}
     for program in programs:
         exec(compile(program, "README.md", "exec"), namespace)
+
+
+def test_python_under_in_python_runs(readme, tmp_path, monkeypatch):
+    """In a directory whose data/title_text.csv holds some 2,000 titles."""
+    write_titles(tmp_path / "data" / "title_text.csv")
+    monkeypatch.chdir(tmp_path)
+    run_snippets(readme, "In Python")
+
+
+def test_python_under_the_published_elmo_runs(readme, tmp_path, monkeypatch):
+    """In a directory with the files of a small model in the published format."""
+    cnn = CharCNNConfig("utf8", 50, 4, ((1, 4), (2, 4)), projection_dim=6)
+    model = BiLM(BiLMConfig(cnn, hidden_dim=8, projection_dim=6), WordVocabulary(["the", "cat", "sat", "on", "mat"]))
+    save_official(model.eval(), tmp_path, softmax=True)
+    monkeypatch.chdir(tmp_path)
+    run_snippets(readme, "The published ELMo")
+    assert (tmp_path / "published" / "options.json").is_file()

@@ -109,8 +109,18 @@ class Elmo(nn.Module):
 
     @property
     def bilm(self) -> BiLM:
-        """The model whose layers are mixed."""
-        return self.reader.bilm
+        """The model whose layers are mixed.
+
+        Raises:
+            ElmoHelpersError: They are those of a module that is none.
+        """
+        return self._own_reader.bilm
+
+    @property
+    def _own_reader(self) -> _Reader:
+        if not isinstance(self.reader, _Reader):
+            raise ElmoHelpersError("module: it is no BiLM, so there is neither a biLM here nor a state of its LSTMs.")
+        return self.reader
 
     def get_output_dim(self) -> int:
         """The width of a vector, 2P."""
@@ -152,8 +162,8 @@ class Elmo(nn.Module):
         return {"elmo_representations": representations, "mask": mask.reshape(*outer, mask.shape[1])}
 
     def reset_states(self) -> None:
-        """Begin from zero states at the next call, where `stateful=True`."""
-        self.reader.reset_states()
+        """Begin from zero states at the next call, as each call of a stateless one does."""
+        self._own_reader.reset_states()
 
     def warm_up(self, sentences: Sequence[Sequence[str]] | Tensor, batch_size: int = 64) -> None:
         """Read sentences for their effect on the states alone, where `stateful=True`.
@@ -163,7 +173,12 @@ class Elmo(nn.Module):
         Args:
             sentences: Lists of words, or their ids (N, T, 50).
             batch_size: Sentences read side by side, as many as later batches have.
+
+        Raises:
+            ElmoHelpersError: There are no states to fill.
         """
+        if not self._own_reader.stateful:
+            raise ElmoHelpersError("stateful=False: there are no states to fill; make this layer with stateful=True.")
         device = self.bilm.device
         with torch.no_grad():
             for start in range(0, len(sentences), whole_number("batch_size", batch_size, 1)):
@@ -181,14 +196,14 @@ class _Reader(nn.Module):
         self.bilm, self.requires_grad, self.stateful = bilm, requires_grad, stateful
         self.num_layers = bilm.config.n_layers + 1
         self._state: LSTMState | None = None  # of as many rows as the largest batch so far
-        for parameter in bilm.parameters():
+        for parameter in bilm.eval().parameters():
             parameter.requires_grad_(requires_grad)
         self.cached = None
         if vocab_to_cache is not None:
             vocabulary = bilm.character_vocabulary
             rows = np.concatenate([vocabulary.boundary_rows, vocabulary.encode(list(vocab_to_cache), "skip")])
             with torch.no_grad():
-                vectors = bilm.eval().char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
+                vectors = bilm.char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
             # Padding, <S>, </S>, then the words.
             self.cached = nn.Embedding.from_pretrained(vectors, freeze=not requires_grad)
 

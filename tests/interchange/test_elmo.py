@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -194,6 +196,43 @@ def test_the_same_sentence_has_the_same_vector(paths):
         assert (alone - first[i, : len(words)]).abs().max() <= 1e-6
 
 
+def test_a_model_in_training_mode_drops_nothing_here(paths, reference):
+    """The biLM is in evaluation mode from the first call on, whatever mode it came in."""
+    model = load_official(*paths).train()
+    assert model.dropout.p > 0
+    output = Elmo(None, None, 1, module=model, dropout=0.0)(batch_to_ids(SENTENCES))
+    assert_close(
+        rows_of(output["elmo_representations"][0], output["mask"]),
+        [reference.layers(words).mean(0)[1:-1] for words in SENTENCES],
+    )
+
+
+class Layers(nn.Module):
+    """Somebody's own module: fixed layers of two sentences of two words and one."""
+
+    num_layers = 2
+
+    def __init__(self, mask: torch.Tensor) -> None:
+        super().__init__()
+        self.values, self.mask = torch.randn(2, 2, 4, 6), mask
+
+    def forward(self, inputs: torch.Tensor, word_inputs: torch.Tensor | None = None) -> dict:
+        return {"activations": list(self.values), "mask": self.mask}
+
+    def get_output_dim(self) -> int:
+        return 6
+
+
+def test_a_module_of_ones_own():
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
+    module = Layers(mask)
+    output = Elmo(None, None, 1, module=module, dropout=0.0)(torch.ones(2, 2, 7, dtype=torch.int64))
+    assert output["mask"].tolist() == [[True, True], [True, False]]
+    expected = module.values.mean(0)[:, 1:-1]
+    assert (output["elmo_representations"][0] - expected)[output["mask"]].abs().max() <= 1e-6
+    assert (output["elmo_representations"][0][1, 1] == 0).all()
+
+
 # State from call to call
 
 
@@ -264,6 +303,7 @@ def test_gradients_do_not_flow_from_call_to_call(paths):
         elmo(ids)["elmo_representations"][0].sum().backward()  # would fail if it reached into the call before
     carried = [p.grad.clone() for p in elmo.bilm.forward_layers[0].parameters()]
     assert all(g.abs().max() > 0 for g in carried)
+    copy.deepcopy(elmo)  # would fail if the carried states had a history
 
 
 # A layer of a task's model

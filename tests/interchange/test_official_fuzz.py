@@ -188,7 +188,7 @@ def test_damaged_options(bare, data):
     options = data.draw(damaged_options(bare.plain_options))
     cnn = options.get("char_cnn")
     length = cnn.get("max_characters_per_token") if isinstance(cnn, dict) else None
-    assume(not isinstance(length, int) or length < 2000)  # no dataset tells that it is wrong; see below
+    assume(not isinstance(length, int) or not 2_000 < length <= 10_000)  # legal, and slow in the reference
     bare.options.write_text(json.dumps(options), encoding="utf-8")
     bare.check()
 
@@ -215,7 +215,7 @@ def test_damaged_text_of_the_options(bare, data):
         length = json.loads(text)["char_cnn"]["max_characters_per_token"]
     except (ValueError, TypeError, KeyError):
         length = None
-    assume(not isinstance(length, int) or length < 2000)
+    assume(not isinstance(length, int) or not 2_000 < length <= 10_000)
     bare.options.write_bytes(text)
     bare.check()
 
@@ -302,7 +302,7 @@ def changed_dataset(draw: st.DrawFn, values: np.ndarray) -> Any:
     return changed
 
 
-@settings(FUZZ, max_examples=150)
+@settings(FUZZ, max_examples=100)
 @given(data=st.data())
 def test_damaged_datasets(files, data):
     files.restore()

@@ -1,0 +1,193 @@
+"""Reading published models: words a second of `Elmo` beside the usual implementation, and how exact both are.
+
+    python tests/benchmarks/bench_elmo.py TITLES [--presets small original] [--titles 512] [--parts batch latency gpu]
+
+TITLES is a CSV with the column title, plain or gzipped; titles are split at spaces. For each preset random weights of
+the published size are written as official files, and both sides read those. Both begin from the same padded character
+ids, take turns batch by batch, and end with one vector a word, the mean of the layers. Words are counted without
+boundaries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from allennlp_cell import PublishedCell, padded_ids
+from torch import Tensor
+
+from elmo_helpers import BiLM, BiLMConfig, WordVocabulary
+from elmo_helpers.interchange.elmo import Elmo
+from elmo_helpers.interchange.official import save_official
+from elmo_helpers.training.batching import Batch
+
+BATCH_SIZE = 64
+BOUND = 1e-5  # the largest difference that single precision may make
+N_SINGLE = 64  # sentences read one at a time
+
+
+def read_titles(path: Path, n: int) -> list[list[str]]:
+    """The words of the first n titles that have any."""
+    titles: list[list[str]] = []
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8", newline="") as stream:
+        for row in csv.DictReader(stream):
+            if words := row["title"].split():
+                titles.append(words)
+            if len(titles) == n:
+                break
+    return titles
+
+
+def write_random_official(preset: str, directory: Path) -> tuple[Path, Path]:
+    """Files of a published size with random weights, of a size that neither fades nor saturates."""
+    torch.manual_seed(0)
+    model = BiLM(BiLMConfig.preset(preset), WordVocabulary([]))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=parameter[0].numel() ** -0.5 if parameter.ndim > 1 else 0.1)
+        model.char_cnn.embedding.weight.normal_()
+        model.char_cnn.embedding.weight[0] = 0
+    save_official(model, directory, softmax=False)
+    return directory / "options.json", directory / "weights.hdf5"
+
+
+class Sides:
+    """The same model on both sides, and what each gives for padded ids: (B, T, 2P)."""
+
+    def __init__(self, paths: tuple[Path, Path], device: str = "cpu") -> None:
+        self.device = device
+        self.cell = PublishedCell(*paths).eval().to(device)
+        self.elmo = Elmo(*paths, 1).eval().to(device)
+
+    def baseline(self, ids: Tensor) -> Tensor:
+        """The usual implementation."""
+        layers, mask = self.cell(ids)
+        inside = mask[:, 2:]  # a row's words are one place before its last two marks
+        return layers.mean(0)[:, 1:-1] * inside[..., None]
+
+    def ours(self, ids: Tensor) -> Tensor:
+        """The library."""
+        return self.elmo(ids)["elmo_representations"][0]
+
+    def timed(self, function: Callable[[Tensor], Tensor], ids: Tensor) -> tuple[float, Tensor]:
+        """Seconds and result."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        begun = time.perf_counter()
+        result = function(ids)
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begun, result
+
+
+def cosines(a: Tensor, b: Tensor, ids: Tensor) -> Tensor:
+    """Cosines of the vectors of all words."""
+    real = (ids > 0).any(-1)
+    return torch.nn.functional.cosine_similarity(a[real].double(), b[real].double(), dim=-1)
+
+
+@torch.inference_mode()
+def batches(sides: Sides, titles: list[list[str]]) -> None:
+    """Words a second in batches, in single precision and in bf16, and how far the vectors are apart."""
+    n_words = sum(map(len, titles))
+    parts = [titles[start : start + BATCH_SIZE] for start in range(0, len(titles), BATCH_SIZE)]
+    all_ids = [padded_ids(part).to(sides.device) for part in parts]
+    for dtype, name in ((None, "float32"), (torch.bfloat16, "bfloat16, autocast")):
+        autocast = torch.autocast(sides.device, dtype) if dtype else nullcontext()
+        seconds, furthest, similar = np.zeros(2), 0.0, []
+        for number, ids in enumerate([all_ids[0], *all_ids]):
+            with autocast:
+                (a, theirs), (b, ours) = sides.timed(sides.baseline, ids), sides.timed(sides.ours, ids)
+            if number == 0:  # warms up
+                continue
+            seconds += a, b
+            if dtype:
+                similar.append(cosines(ours, sides.ours(ids), ids))
+            else:
+                furthest = max(furthest, float((theirs - ours).abs().max()))
+        rates = n_words / seconds
+        print(
+            f"  {name}: usual {rates[0]:,.0f} words/s, elmo_helpers {rates[1]:,.0f} words/s, {rates[1] / rates[0]:.2f}x"
+        )
+        if dtype:
+            similar = torch.cat(similar)
+            print(f"    cosine to float32: worst {float(similar.min()):.6f}, mean {float(similar.mean()):.6f}")
+        elif sides.device == "cpu":
+            furthest = max(furthest, layers_apart(sides, parts[0], all_ids[0]))
+            print(f"    largest difference {furthest:.1e}, of all layers in the first batch and the mean in all")
+            if furthest > BOUND:
+                raise SystemExit(f"The vectors are {furthest:.1e} apart, and {BOUND:.0e} is the bound.")
+        else:
+            print(f"    largest difference {furthest:.1e}")
+
+
+def layers_apart(sides: Sides, titles: list[list[str]], ids: Tensor) -> float:
+    """The largest difference of any layer, boundaries included, between the usual implementation and `BiLM`."""
+    bilm = sides.elmo.bilm
+    batch = Batch.of_words(titles, bilm.character_vocabulary, bilm.vocabulary)
+    ours = bilm(batch.characters, batch.tokens, batch.lengths).layers
+    return float((sides.cell(ids)[0] - ours).abs().max())
+
+
+@torch.inference_mode()
+def latency(sides: Sides, titles: list[list[str]]) -> None:
+    """Milliseconds of one sentence at a time."""
+    some = titles[:N_SINGLE]
+    seconds = []
+    for number, words in enumerate([some[0], *some]):
+        ids = padded_ids([words]).to(sides.device)
+        pair = sides.timed(sides.baseline, ids)[0], sides.timed(sides.ours, ids)[0]
+        if number:
+            seconds.append(pair)
+    middle, slow = np.quantile(seconds, 0.5, axis=0) * 1000, np.quantile(seconds, 0.9, axis=0) * 1000
+    n_words = np.median([len(words) for words in some])
+    print(
+        f"  one sentence at a time, float32, {len(some)} sentences, half of them below {n_words:.0f} words: usual "
+        f"{middle[0]:.1f} ms (nine of ten below {slow[0]:.1f}), elmo_helpers {middle[1]:.1f} ms ({slow[1]:.1f}), "
+        f"{middle[0] / middle[1]:.2f} times as fast"
+    )
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("titles_file", metavar="TITLES", type=Path, help="a CSV of titles, plain or gzipped")
+    parser.add_argument("--presets", nargs="+", choices=("small", "medium", "original"), default=["small", "original"])
+    parser.add_argument("--titles", type=int, default=512, help="how many titles are read")
+    parser.add_argument("--parts", nargs="+", choices=("batch", "latency", "gpu"), default=["batch", "latency"])
+    arguments = parser.parse_args()
+    titles = read_titles(arguments.titles_file, arguments.titles)
+    n_words, n_distinct = sum(map(len, titles)), len({word for words in titles for word in words})
+    print(
+        f"{len(titles):,} titles, {n_words:,} words, {n_distinct:,} of them distinct, {BATCH_SIZE} titles a batch; "
+        f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+    )
+    for preset in arguments.presets:
+        with tempfile.TemporaryDirectory() as directory:
+            paths = write_random_official(preset, Path(directory) / "official")
+            devices = ["cpu"] * bool({"batch", "latency"} & set(arguments.parts)) + ["cuda"] * (
+                "gpu" in arguments.parts
+            )
+            for device in devices:
+                if device == "cuda" and not torch.cuda.is_available():
+                    print(f"\n{preset}: there is no GPU here")
+                    continue
+                name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
+                print(f"\n{preset}, {name}", flush=True)
+                sides = Sides(paths, device)
+                if device == "cuda" or "batch" in arguments.parts:
+                    batches(sides, titles)
+                if device == "cuda" or "latency" in arguments.parts:
+                    latency(sides, titles)
+
+
+if __name__ == "__main__":
+    main()
