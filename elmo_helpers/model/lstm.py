@@ -35,6 +35,7 @@ class LSTMLayer(nn.Module):
         self.weight_hr = nn.Parameter(torch.empty(projection_dim, hidden_dim)) if projection_dim else None
         # `torch.lstm` wants a second bias; a buffer of zeros keeps the parameters those of the published files.
         self.register_buffer("_no_bias", torch.zeros(4 * hidden_dim), persistent=False)
+        self._kept: tuple[tuple, LSTMWeights, list[Tensor]] | None = None  # see `_cast`
         self._initialize()
 
     def _initialize(self) -> None:
@@ -90,16 +91,34 @@ class LSTMLayer(nn.Module):
     def _stepwise(self, x: Tensor, lengths: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Step by step over packed rows: longest rows first, so that a step works on the rows that still run."""
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        weights = LSTMWeights(self.weight_ih, self.weight_hh, self.bias, self.weight_hr)
+        if torch.is_autocast_enabled(x.device.type) and not torch.is_grad_enabled():
+            weights = self._cast(weights, torch.get_autocast_dtype(x.device.type))
         output, h, c = run_lstm(
             packed.data,
             packed.batch_sizes.tolist(),
             (h[packed.sorted_indices], c[packed.sorted_indices]),
-            LSTMWeights(self.weight_ih, self.weight_hh, self.bias, self.weight_hr),
+            weights,
             Clips(self.cell_clip, self.projection_clip),
         )
         output = PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
         output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
         return output, (h[packed.unsorted_indices], c[packed.unsorted_indices])
+
+    def _cast(self, weights: LSTMWeights, dtype: torch.dtype) -> LSTMWeights:
+        """The weights in the dtype of the products, kept from call to call: for one sentence, casts cost most.
+
+        A weight that has changed since, in place or by another tensor, makes them anew. What they were made from is
+        kept with them, so that no other tensor can come to lie at the same place.
+        """
+        there = [w for w in weights if w is not None]
+        if any(w.is_inference() for w in there):  # nothing says whether these have changed
+            return weights
+        key = (dtype, *((w.data_ptr(), w._version) for w in there))
+        if self._kept is None or self._kept[0] != key:
+            cast = LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
+            self._kept = key, cast, [w.detach() for w in there]
+        return self._kept[1]
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

@@ -37,8 +37,8 @@ def run_lstm(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run a layer over packed rows, as `pack_padded_sequence` makes them.
 
-    Under autocast the matrix products, forward and backward, are of its dtype; cells, gates, outputs and the gradients
-    of the weights keep the weights' dtype. The gradient cannot be differentiated again.
+    Under autocast the matrix products, forward and backward, are of its dtype; cells, gates and outputs keep the
+    state's dtype, and the gradients of the weights keep theirs. The gradient cannot be differentiated again.
 
     Args:
         x: (N, input_dim) float; the rows of step 0, then those of step 1, and so on, longest sequence first.
@@ -52,7 +52,7 @@ def run_lstm(
     """
     kind = x.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights.ih.dtype
-    h, c = (s.detach().to(weights.ih.dtype) for s in state)
+    h, c = (s.detach() for s in state)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *weights)):
         return _LSTM.apply(x, *weights, h, c, batch_sizes, clips, dtype)
     with torch.no_grad(), torch.autocast(kind, enabled=False):

@@ -1,5 +1,7 @@
 """The LSTM layer against torch.nn.LSTM and against the formula, step by step."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -136,3 +138,34 @@ def test_reversal_within_lengths():
     reversed_ = reverse_within_lengths(x, lengths)
     assert reversed_.tolist() == [[3, 2, 1, 0], [5, 4, 0, 0], [9, 8, 7, 6]]
     assert torch.equal(reverse_within_lengths(reversed_, lengths), x)
+
+
+def test_weights_cast_for_bf16_follow_every_change():
+    """What is kept between calls is not seen: each way to change a weight gives what a fresh layer gives."""
+    torch.manual_seed(0)
+    layer = LSTMLayer(6, 8, 5, cell_clip=3.0, projection_clip=3.0)
+    x, lengths = torch.randn(3, 4, 6), torch.tensor([4, 2, 1])
+
+    def output(of: LSTMLayer) -> torch.Tensor:
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            return of(x, lengths)[0]
+
+    def fresh() -> torch.Tensor:
+        other = LSTMLayer(6, 8, 5, cell_clip=3.0, projection_clip=3.0)
+        other.load_state_dict(layer.state_dict())
+        return output(other)
+
+    outputs = [output(layer)]
+    assert outputs[0].dtype == torch.float32  # cells and outputs keep the layer's precision
+    with torch.no_grad():
+        layer.weight_hh.mul_(2)
+    outputs.append(output(layer))
+    layer.load_state_dict({name: -value for name, value in layer.state_dict().items()})
+    outputs.append(output(layer))
+    layer.weight_ih = torch.nn.Parameter(torch.randn_like(layer.weight_ih))
+    outputs.append(output(layer))
+    layer.bias.data = torch.randn_like(layer.bias)
+    outputs.append(output(layer))
+    torch.testing.assert_close(outputs[-1], fresh(), rtol=0, atol=0)
+    for before, after in pairwise(outputs):
+        assert not torch.equal(before, after)
