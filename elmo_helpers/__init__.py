@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig
+    from elmo_helpers.encoding.corpus_encoding import encode_file
     from elmo_helpers.encoding.encoder import Encoder
     from elmo_helpers.encoding.probe import MixClassifier, learn_mix
     from elmo_helpers.encoding.scoring import Scorer
@@ -65,6 +66,7 @@ _HOME = {
     "batch_to_ids": "interchange.elmo",
     "clean_titles": "text.titles",
     "default_titles": "text.titles",
+    "encode_file": "encoding.corpus_encoding",
     "evaluate": "training.evaluation",
     "fine_tune": "training.trainer",
     "learn_mix": "encoding.probe",

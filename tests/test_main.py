@@ -23,7 +23,7 @@ from elmo_helpers.text import preparation
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.training import trainer
 
-COMMANDS = ["preprocess", "train", "fine-tune", "evaluate", "import", "export"]
+COMMANDS = ["preprocess", "train", "fine-tune", "evaluate", "encode", "import", "export"]
 
 
 def run(*arguments: object):

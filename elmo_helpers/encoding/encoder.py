@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
 from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.encoding.selection import POOLINGS, Selection, check_mix
+from elmo_helpers.encoding.windows import WINDOW, BatchSize, EncodedTitle, encode_windows
+from elmo_helpers.encoding.word_vectors import MAX_WORDS, WordVectors
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM, BiLMOutput
+from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.scalar_mix import ScalarMix
+from elmo_helpers.text.characters import is_text
 from elmo_helpers.text.titles import normalize_title
 from elmo_helpers.text.tokenization import Tokenizer
-from elmo_helpers.training.batching import Batch
 
-POOLINGS = ("states", "mean", "max")
+__all__ = ["POOLINGS", "EncodedTitle", "Encoder", "TokenVectors"]
+
+PRECISIONS = ("fp32", "bf16")
+_BLOCK = 2 * WINDOW  # titles that become tokens at a time
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,18 @@ class Encoder:
     """Vectors of titles and of their words from a trained biLM.
 
     A title's vector depends on that title alone: titles are computed together only with others of the same number of
-    tokens, so no padding is ever read, and dropout is off.
+    tokens, so no padding is ever read, and dropout is off. A word's spelling is computed once in a call.
     """
 
-    def __init__(self, model: BiLM | str | os.PathLike, mix: ScalarMix | None = None, batch_size: int = 64) -> None:
+    def __init__(
+        self,
+        model: BiLM | str | os.PathLike,
+        mix: ScalarMix | None = None,
+        batch_size: int = 64,
+        *,
+        batch_tokens: int | None = None,
+        precision: str = "fp32",
+    ) -> None:
         """An encoder.
 
         Args:
@@ -49,14 +64,20 @@ class Encoder:
             mix: How `encode` weighs the layers, over as many as the pooling has (see `encode_layers`); None: all
                 alike, γ = 1.
             batch_size: Titles computed together.
+            batch_tokens: Tokens computed together, boundaries included, in the place of a number of titles, so that
+                long titles take no more memory than short ones; None: `batch_size` titles.
+            precision: "fp32", or "bf16" for matrix products in bfloat16 (automatic mixed precision). Vectors are
+                float32 in any case.
 
         Raises:
             ElmoHelpersError: The directory holds no model, or an argument is of the wrong kind.
         """
-        if mix is not None and not isinstance(mix, ScalarMix):
-            raise ElmoHelpersError(f"mix={mix!r:.60}: expected a ScalarMix, or None.")
+        check_mix(mix)
+        self.precision = choice("precision", precision, PRECISIONS)
+        self.batch_size = whole_number("batch_size", batch_size, 1)
+        self.batch_tokens = None if batch_tokens is None else whole_number("batch_tokens", batch_tokens, 1)
         self.model = model if isinstance(model, BiLM) else BiLM.load(model)
-        self.mix, self.batch_size = mix, whole_number("batch_size", batch_size, 1)
+        self.mix = mix
 
     def encode(
         self, titles: Sequence[str] | Sequence[Sequence[str]], pooling: str = "states", *, progress: bool = False
@@ -94,36 +115,53 @@ class Encoder:
         Raises:
             ElmoHelpersError: The pooling is unknown.
         """
-        choice("pooling", pooling, POOLINGS)
-        config = self.model.config
-        if pooling == "states":
-            shape = (config.n_layers, 2 * config.output_dim + 2 * config.hidden_dim)
-        else:
-            shape = (config.n_layers + 1, 2 * config.output_dim)
+        selection = Selection("titles", "all", pooling)
         tokens = self.tokenize(titles)
-        vectors = np.zeros((len(tokens), *shape), dtype=np.float32)
-        for rows, output in self._batches(tokens, pooling == "states", progress):
-            if pooling == "states":
-                pooled = torch.cat([output.hidden_states, output.cell_states], -1)  # (L, B, 2P + 2H)
-            elif output.layers.shape[2] == 2:  # nothing but boundaries
-                continue
-            else:
-                words = output.layers[:, :, 1:-1]
-                pooled = words.mean(2) if pooling == "mean" else words.amax(2)
-            vectors[rows] = pooled.transpose(0, 1).float().cpu().numpy()
+        vectors = np.empty((len(tokens), *selection.vector_shape(self.model.config)), dtype=np.float32)
+        for row, title in enumerate(self._encoded(tokens, selection, progress)):
+            vectors[row] = title.vectors
         return vectors
 
     def encode_tokens(
         self, titles: Sequence[str] | Sequence[Sequence[str]], *, progress: bool = False
     ) -> list[TokenVectors]:
         """Every layer's vector of every word of each title."""
-        tokens = self.tokenize(titles)
-        vectors: list[TokenVectors | None] = [None] * len(tokens)
-        for rows, output in self._batches(tokens, False, progress):
-            layers = output.layers[:, :, 1:-1].transpose(0, 1).float().cpu().numpy()
-            for row, title in zip(rows, layers, strict=True):
-                vectors[row] = TokenVectors(tokens[row], title.copy())
-        return vectors
+        encoded = self._encoded(self.tokenize(titles), Selection("tokens", "all"), progress)
+        return [TokenVectors(title.tokens, title.vectors) for title in encoded]
+
+    def encode_iter(
+        self,
+        titles: Iterable[str] | Iterable[Sequence[str]],
+        level: str = "titles",
+        layers: str = "mix",
+        pooling: str = "states",
+        *,
+        window: int = WINDOW,
+        max_words: int = MAX_WORDS,
+        progress: bool = False,
+    ) -> Iterator[EncodedTitle]:
+        """The vectors of any number of titles, as a stream, in order: memory does not grow with their number.
+
+        Args:
+            titles: Raw titles, or titles that are lists of tokens already; a generator is fine, and is read a window
+                ahead (raw titles some twenty thousand, since they become tokens on all cores).
+            level: "titles": one vector a title; "tokens": one a word.
+            layers: "mix", by the encoder's own mix; "average"; "top"; or "all", each by itself.
+            pooling: Of titles; see `encode_layers`.
+            window: Titles that are sorted by length together; fewer where their vectors would take more than 256 MB.
+            max_words: Distinct words whose token vectors are kept.
+            progress: Show a progress bar.
+
+        Yields:
+            An `EncodedTitle` for each title, blank and repeated ones too.
+
+        Raises:
+            ElmoHelpersError: An argument is of the wrong kind, at once; a title is, when its turn comes.
+        """
+        selection = Selection(level, layers, pooling, self.mix)
+        selection.check(self.model.config)
+        window, max_words = whole_number("window", window, 1), whole_number("max_words", max_words, 1)
+        return self._encoded(self._tokens(titles), selection, progress, window, max_words)
 
     def tokenize(self, titles: Sequence[str] | Sequence[Sequence[str]]) -> list[list[str]]:
         """The tokens of each title, made as those of the model's training text were; lists of tokens stay as given.
@@ -131,39 +169,71 @@ class Encoder:
         Raises:
             ElmoHelpersError: `titles` is one string, or holds something that is neither text nor a list of it.
         """
+        return list(self._tokens(titles))
+
+    def tokenize_iter(self, titles: Iterable[str], processes: int | None = None) -> Iterator[list[str]]:
+        """The tokens of raw titles as a stream.
+
+        Args:
+            titles: Any number of raw titles.
+            processes: How many processes share the work; None: one a core.
+        """
+        text = self.model.text
+        tokenizer = Tokenizer(text.tokenizer, processes)
+        normalized = (normalize_title(title, lowercase=text.lowercase) for title in titles)
+        if self.model.device.type != "cpu":
+            return tokenizer(normalized)  # made ahead, while the GPU is at work
+        # While a CPU computes vectors, no tokens are made: both would want the same cores, and PyTorch's threads wait
+        # for each other at every step.
+        blocks = iter(lambda: list(islice(normalized, _BLOCK)), [])
+        return chain.from_iterable(list(tokenizer(block)) for block in blocks)
+
+    def word_vectors(self, max_words: int = MAX_WORDS) -> WordVectors:
+        """An empty table of token vectors of the encoder's model."""
+        self.model.eval()
+        return WordVectors(self.model, max_words, self.precision)
+
+    def encode_windows(
+        self, tokens: Iterable[list[str]], selection: Selection, words: WordVectors, window: int = WINDOW
+    ) -> Iterator[EncodedTitle]:
+        """What `encode_iter` gives, from tokens, with a table of words that outlives the call."""
+        return encode_windows(tokens, words, selection, BatchSize(self.batch_size, self.batch_tokens), window)
+
+    def _encoded(
+        self,
+        tokens: Iterable[list[str]],
+        selection: Selection,
+        progress: bool,
+        window: int = WINDOW,
+        max_words: int = MAX_WORDS,
+    ) -> Iterator[EncodedTitle]:
+        total = len(tokens) if hasattr(tokens, "__len__") else None
+        # A table of its own for each call: the model may be trained further between two of them.
+        encoded = self.encode_windows(tokens, selection, self.word_vectors(max_words), window)
+        yield from tqdm(encoded, total=total, desc="encoding", unit="title", disable=not progress)
+
+    def _tokens(self, titles: Iterable[str] | Iterable[Sequence[str]]) -> Iterator[list[str]]:
         if isinstance(titles, str):
             raise ElmoHelpersError(f"titles: expected a list of titles, and got one string; pass [{titles[:40]!r}].")
         if hasattr(titles, "columns"):
             raise ElmoHelpersError("titles: expected a list of titles, and got a table; pass its column of titles.")
-        titles = list(titles)
-        raw = bool(titles) and isinstance(titles[0], str)
-        for i, title in enumerate(titles):
-            if not (isinstance(title, str) if raw else _is_tokens(title)):
-                expected = "a string, as number 0 is" if raw else "a string or a list of tokens, and all of one kind"
-                raise ElmoHelpersError(f"titles: number {i} is {title!r:.60}: expected {expected}.")
-        if not raw:
-            return [list(title) for title in titles]
-        text = self.model.text
-        return list(Tokenizer(text.tokenizer)(normalize_title(title, lowercase=text.lowercase) for title in titles))
+        return self._token_stream(iter(titles))
 
-    def _batches(
-        self, tokens: list[list[str]], return_states: bool, progress: bool
-    ) -> Iterator[tuple[np.ndarray, BiLMOutput]]:
-        """Batches of titles of one length: their row numbers, and the model's output."""
-        lengths = np.array([len(title) for title in tokens], dtype=np.int64)
-        with tqdm(total=len(tokens), desc="encoding", unit="title", disable=not progress) as bar:
-            for n in np.unique(lengths):
-                group = np.flatnonzero(lengths == n)
-                for start in range(0, len(group), self.batch_size):
-                    rows = group[start : start + self.batch_size]
-                    yield rows, self._forward([tokens[row] for row in rows], return_states)
-                    bar.update(len(rows))
+    def _token_stream(self, titles: Iterator[str] | Iterator[Sequence[str]]) -> Iterator[list[str]]:
+        for first in titles:
+            raw = isinstance(first, str)
+            checked = _checked(chain([first], titles), raw)
+            yield from self.tokenize_iter(checked) if raw else map(list, checked)
 
-    @torch.no_grad()
-    def _forward(self, titles: list[list[str]], return_states: bool) -> BiLMOutput:
-        model = self.model.eval()  # here, since it may have been trained further since the last call
-        batch = Batch.of_words(titles, model.character_vocabulary, model.vocabulary, errors="skip", device=model.device)
-        return model(batch.characters, batch.tokens, batch.lengths, return_states=return_states)
+
+def _checked(titles: Iterable[object], raw: bool) -> Iterator:
+    for i, title in enumerate(titles):
+        if not (isinstance(title, str) if raw else _is_tokens(title)):
+            expected = "a string, as number 0 is" if raw else "a string or a list of tokens, and all of one kind"
+            raise ElmoHelpersError(f"titles: number {i} is {title!r:.60}: expected {expected}.")
+        if raw and not is_text(title):  # here, where its number is known
+            raise ElmoHelpersError(f"titles: number {i} is {title!r:.60}, which holds half a character: mend it.")
+        yield title
 
 
 def _is_tokens(title: object) -> bool:

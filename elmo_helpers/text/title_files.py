@@ -72,7 +72,7 @@ def title_blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[pd.DataFrame, 
     """
     table = is_table(path)
     try:
-        with _open(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if table else None) as text:
+        with open_file(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if table else None) as text:
             rows = _table_rows(text, path) if table else _text_rows(text)
             while block := list(islice(rows, size)):
                 piece = pd.DataFrame(block, columns=["line", "title", "date"]).astype({"title": "str", "date": "str"})
@@ -86,12 +86,12 @@ def title_blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[pd.DataFrame, 
                 }
                 yield pd.DataFrame({"title": piece["title"], "date": _parse_dates(piece, path)}), counts
     except UnicodeDecodeError:
-        _check_utf8(path)
+        check_utf8(path)
         raise
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def open_file(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked; what goes wrong while they are read ends in one sentence."""
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as stream:
@@ -161,11 +161,11 @@ def _parse_dates(rows: pd.DataFrame, path: Path) -> pd.Series:
     return dates.dt.tz_localize(None).dt.normalize().astype("datetime64[s]")
 
 
-def _check_utf8(path: Path) -> None:
+def check_utf8(path: Path) -> None:
     """Name the first byte that is not UTF-8; a stream's own error counts from the start of its buffer."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     start, before, lines = b"", 0, 1  # of the file; bytes and lines before this chunk
-    with _open(path) as stream:
+    with open_file(path) as stream:
         while True:
             chunk = stream.read(2**20)
             start = start or chunk[:4]
