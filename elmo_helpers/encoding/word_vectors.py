@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class WordVectors:
         """
         self.model, self.max_words, self.precision = model, max_words, precision
         self.n_computed = 0  # words spelled out so far; one that was dropped counts again
-        self._row_of: dict[str, int] = {}
+        self._row_of: dict[Hashable, int] = {}
         self._table = torch.empty(0, device=model.device)
         self._begin()
 
@@ -43,14 +43,22 @@ class WordVectors:
 
     def rows(self, words: Sequence[str]) -> np.ndarray:
         """The row of `vectors` of each of n words, (n,) int64; they hold until the next call."""
+        return self._rows(words, lambda some: self.model.character_vocabulary.encode(some, errors="skip"))
+
+    def rows_of_spellings(self, spellings: np.ndarray) -> np.ndarray:
+        """`rows` of words that are spelled out already, (n, C) int character ids."""
+        keys = [spelling.tobytes() for spelling in np.ascontiguousarray(spellings)]
+        return self._rows(keys, lambda some: np.stack([np.frombuffer(key, spellings.dtype) for key in some]))
+
+    def _rows(self, words: Sequence[Hashable], spell: Callable[[Sequence[Hashable]], np.ndarray]) -> np.ndarray:
         new = [word for word in dict.fromkeys(words) if word not in self._row_of]
         if new and self._row_of and len(self._row_of) + len(new) > self.max_words:
             self._begin()
             new = list(dict.fromkeys(words))
         for start in range(0, len(new), _CHUNK):
             chunk = new[start : start + _CHUNK]
-            self._row_of.update(zip(chunk, range(self._n, self._n + len(chunk)), strict=True))
-            self._append(self.model.character_vocabulary.encode(chunk, errors="skip"))
+            self._append(spell(chunk))
+            self._row_of.update(zip(chunk, range(self._n - len(chunk), self._n), strict=True))
             self.n_computed += len(chunk)
         return np.fromiter(map(self._row_of.__getitem__, words), dtype=np.int64, count=len(words))
 
@@ -59,6 +67,8 @@ class WordVectors:
         self._table = self._table[:0]
         self._append(self.model.character_vocabulary.boundary_rows)
 
+    # Not in inference mode, whose tensors could not be written to outside of it.
+    @torch.inference_mode(False)
     @torch.no_grad()
     def _append(self, spellings: np.ndarray) -> None:
         """Spell out rows of character ids (n, C) into the table."""

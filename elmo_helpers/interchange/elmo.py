@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from elmo_helpers.checks import number, whole_number
+from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.interchange.official import load_official
 from elmo_helpers.model.bilm import BiLM, LSTMState
@@ -18,6 +19,7 @@ from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.characters import CharacterVocabulary
 
 _PUBLISHED_CHARACTERS = 50
+_MAX_WORDS = 50_000  # distinct words whose vectors are kept between calls: 100 MB at the published width of 512
 
 
 def batch_to_ids(batch: Sequence[Sequence[str]]) -> Tensor:
@@ -196,6 +198,7 @@ class _Reader(nn.Module):
         self.bilm, self.requires_grad, self.stateful = bilm, requires_grad, stateful
         self.num_layers = bilm.config.n_layers + 1
         self._state: LSTMState | None = None  # of as many rows as the largest batch so far
+        self._words: tuple[tuple, WordVectors, list[Tensor]] | None = None  # see `_word_vectors`
         for parameter in bilm.eval().parameters():
             parameter.requires_grad_(requires_grad)
         self.cached = None
@@ -228,8 +231,7 @@ class _Reader(nn.Module):
                 real = word_inputs > 0
                 vectors, of_words = self.cached.weight, word_inputs[real] + 3
             else:
-                real, characters, of_words = self._distinct(inputs)
-                vectors = self.bilm.char_cnn(characters)
+                real, vectors, of_words = self._spelled(inputs)
             tokens, lengths = _with_boundaries(real, of_words)
             n = len(tokens)
             state = self._state_of(n) if self.stateful else None
@@ -246,8 +248,8 @@ class _Reader(nn.Module):
             or 0 <= int(word_inputs.min()) <= int(word_inputs.max()) < len(self.cached.weight) - 3
         )
 
-    def _distinct(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Where the words are, (B, T) bool; each distinct row, boundaries first, (U, C); and each word's row."""
+    def _spelled(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Where the words are, (B, T) bool; vectors, padding and boundaries first, (U, D); and each word's row."""
         vocabulary = self.bilm.character_vocabulary
         if inputs.shape[-1] != vocabulary.max_characters:
             raise ElmoHelpersError(
@@ -261,9 +263,32 @@ class _Reader(nn.Module):
                 f"inputs: expected whole numbers from 0 to {vocabulary.size - 1}, as batch_to_ids makes them."
             )
         real = (inputs > 0).any(-1)
+        words = self._word_vectors()
+        if words is not None:
+            rows = words.rows_of_spellings(inputs[real].numpy().astype(np.int32))
+            return real, words.vectors, torch.from_numpy(rows)
         distinct, of_words = inputs[real].unique(dim=0, return_inverse=True)
         boundaries = torch.from_numpy(vocabulary.boundary_rows.astype(np.int64)).to(inputs.device)
-        return real, torch.cat([boundaries, distinct]), of_words + 3
+        return real, self.bilm.char_cnn(torch.cat([boundaries, distinct])), of_words + 3
+
+    def _word_vectors(self) -> WordVectors | None:
+        """The vectors of words met before, while the weights that made them stay as they are; None: none are kept.
+
+        Where the biLM is not trained, most words of a call were in earlier ones. A GPU spells them out sooner than it
+        could look them up.
+        """
+        weights = list(self.bilm.char_cnn.parameters())
+        kind = self.bilm.device.type
+        precision = "fp32"
+        if torch.is_autocast_enabled(kind):
+            precision = {torch.bfloat16: "bf16"}.get(torch.get_autocast_dtype(kind))
+        if torch.is_grad_enabled() or kind != "cpu" or precision is None or any(w.is_inference() for w in weights):
+            return None
+        key = (precision, *((w.data_ptr(), w._version) for w in weights))
+        if self._words is None or self._words[0] != key:
+            # The weights themselves are kept too, so that no others can come to lie at the same place.
+            self._words = key, WordVectors(self.bilm, _MAX_WORDS, precision), [w.detach() for w in weights]
+        return self._words[1]
 
     def _state_of(self, n: int) -> LSTMState:
         """The states of the first n rows; new rows are at zero."""

@@ -382,13 +382,38 @@ def test_state_dict_round_trip(paths, tmp_path):
         for parameter in elmo.parameters():
             parameter += 0.01
     torch.save(elmo.state_dict(), tmp_path / "state.pt")
-    other = Elmo(*paths, 2).eval()
     ids = batch_to_ids(SENTENCES)
     wanted = elmo(ids)["elmo_representations"]
-    assert (other(ids)["elmo_representations"][0] - wanted[0]).abs().max() > 0.01
-    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    for found, expected in zip(other(ids)["elmo_representations"], wanted, strict=True):
-        assert torch.equal(found, expected)
+    # A frozen one keeps words' vectors between calls, and spells them out beside other words: to float32's precision.
+    for requires_grad, bound in ((True, 0.0), (False, 1e-6)):
+        other = Elmo(*paths, 2, requires_grad=requires_grad).eval()
+        assert (other(ids)["elmo_representations"][0] - wanted[0]).abs().max() > 0.01
+        other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+        for found, expected in zip(other(ids)["elmo_representations"], wanted, strict=True):
+            assert (found - expected).abs().max() <= bound
+
+
+def test_words_kept_between_calls_follow_the_weights(paths):
+    """A frozen layer spells a word out once, and anew when the weights have changed or the precision is another."""
+    elmo = elmo_of(paths)
+    ids = batch_to_ids(SENTENCES)
+    with torch.inference_mode():  # what is kept here is of use outside, too
+        first = elmo(ids)["elmo_representations"][0].clone()
+    n_words = elmo.reader._words[1].n_computed
+    assert n_words == len({word for words in SENTENCES for word in words})
+    assert torch.equal(elmo(ids)["elmo_representations"][0], first)
+    assert elmo.reader._words[1].n_computed == n_words
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = elmo(ids)["elmo_representations"][0]
+    assert 0 < (coarse - first).abs().max() < 0.1
+    assert_close([elmo(ids)["elmo_representations"][0].detach().numpy()], [first.numpy()])
+    with torch.no_grad():
+        elmo.bilm.char_cnn.convolutions[0].weight.mul_(2)
+    second = elmo(ids)["elmo_representations"][0]
+    assert (second - first).abs().max() > 1e-3
+    fresh = elmo_of(paths)
+    fresh.load_state_dict(elmo.state_dict())
+    assert (fresh(ids)["elmo_representations"][0] - second).abs().max() <= 1e-6
 
 
 def test_carried_states_are_no_part_of_the_state_dict(paths):
