@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from conftest import corpus_of, vocabulary_of
-from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig
+from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, evaluate, train
+from elmo_helpers.config import WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.bilm import LSTMState
 from elmo_helpers.training.batching import Batch
 
 CONFIGS = {
@@ -185,3 +187,65 @@ def test_shapes_that_do_not_fit_are_refused(toy_corpus, toy_model):
         toy_model(batch.characters, batch.tokens, batch.lengths[:1])
     with pytest.raises(ElmoHelpersError, match=r"from 1 to the 8 positions.*0 to 8"):
         toy_model(batch.characters, batch.tokens, torch.tensor([8, 0]))
+
+
+def test_reading_goes_on_from_a_state(toy_model, toy_corpus):
+    """A title read in two pieces, forward; and backward, where the second piece is read first."""
+    batch = Batch.of(toy_corpus, np.array([0, 3]))
+    with torch.no_grad():
+        whole = toy_model(batch.characters, batch.tokens, batch.lengths).layers
+    n, half = batch.tokens.shape[1], toy_model.config.output_dim
+    assert batch.lengths.tolist() == [n, n]
+    cut = 3
+
+    def read(tokens: torch.Tensor, state: LSTMState | None) -> tuple[torch.Tensor, LSTMState]:
+        lengths = torch.full((2,), tokens.shape[1])
+        with torch.no_grad():
+            output = toy_model(batch.characters, tokens, lengths, state=state, return_states=True)
+        h, c = (torch.stack(x.chunk(2, -1)) for x in (output.hidden_states, output.cell_states))
+        return output.layers, LSTMState(h, c)
+
+    _, after_first = read(batch.tokens[:, :cut], None)
+    second, _ = read(batch.tokens[:, cut:], after_first)
+    torch.testing.assert_close(second[1:, ..., :half], whole[1:, :, cut:, :half])
+    _, after_second = read(batch.tokens[:, cut:], None)
+    first, _ = read(batch.tokens[:, :cut], after_second)
+    torch.testing.assert_close(first[1:, ..., half:], whole[1:, :, :cut, half:])
+
+
+def test_a_model_without_a_softmax_encodes_and_does_no_more(toy_model, toy_corpus):
+    model = BiLM(replace(toy_model.config, softmax="none"), toy_corpus.vocabulary, toy_corpus.text).eval()
+    model.load_state_dict({name: w for name, w in toy_model.state_dict().items() if not name.startswith("softmax.")})
+    batch = Batch.of(toy_corpus, np.arange(3))
+    arguments = (batch.characters, batch.tokens, batch.lengths)
+    assert torch.equal(model(*arguments).layers, toy_model(*arguments).layers)
+    with pytest.raises(ElmoHelpersError, match="no softmax"):
+        model.loss(*arguments, batch.targets)
+    with pytest.raises(ElmoHelpersError, match="be neither trained"):
+        train(toy_corpus, model.config, progress=False)
+
+
+def test_one_vector_a_word(toy_corpus, tmp_path):
+    """Without characters: a word's vector is its row, and all words outside the vocabulary have that of <UNK>."""
+    vocabulary = toy_corpus.vocabulary
+    config = replace(BiLMConfig.preset("tiny"), char_cnn=WordEmbeddingConfig(len(vocabulary), 8))
+    model = BiLM(config, vocabulary).eval()
+    titles = [["the", "cat"], ["unheard", "of", "cat"]]
+    batch = Batch.of_words(titles, model.character_vocabulary, vocabulary)
+    with torch.no_grad():
+        layers = model(batch.characters, batch.tokens, batch.lengths).layers
+    table = model.char_cnn.weight.detach()
+    for row, words in enumerate(titles):
+        expected = table[[1, *vocabulary.ids(words), 2]]
+        torch.testing.assert_close(layers[0, row, : len(words) + 2], torch.cat([expected, expected], -1))
+    model.save(tmp_path / "model")
+    loaded = BiLM.load(tmp_path / "model")
+    assert loaded.config == model.config
+    with torch.no_grad():
+        assert torch.equal(loaded(batch.characters, batch.tokens, batch.lengths).layers, layers)
+    with pytest.raises(ElmoHelpersError, match="CharacterVocabulary"):
+        evaluate(model, toy_corpus)
+    with pytest.raises(ElmoHelpersError, match="word ids from 0"):
+        model.char_cnn(torch.tensor([[len(vocabulary)]]))
+    with pytest.raises(ElmoHelpersError, match="vectors of 5 words"):
+        BiLM(replace(config, char_cnn=WordEmbeddingConfig(5, 8)), vocabulary)
