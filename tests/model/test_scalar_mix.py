@@ -46,3 +46,18 @@ def test_wrong_number_of_layers():
         ScalarMix(3)(torch.randn(2, 4))
     with pytest.raises(ElmoHelpersError, match="expected 3 finite numbers"):
         ScalarMix(3, [1.0, 2.0])
+
+
+def test_a_copy_for_data_parallelism_mixes_alike():
+    """nn.DataParallel puts plain tensors in the place of a module's own parameters, and of nothing else's."""
+    mix = ScalarMix(3, [0.5, -1.0, 2.0])
+    layers = torch.randn(3, 4, 5)
+    assert not list(mix.children())  # such as a ParameterList, which would be empty in the copy
+    replica = mix._replicate_for_data_parallel()
+    for name, parameter in mix.named_parameters():
+        setattr(replica, name, parameter * 1)
+    mixed = replica(layers)
+    assert torch.equal(mixed, mix(layers))
+    mixed.sum().backward()  # reaches the parameters of the original
+    assert mix.weights.grad.abs().min() > 0
+    assert mix.gamma.grad.abs() > 0
