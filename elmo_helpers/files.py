@@ -118,14 +118,37 @@ def read_json(path: str | os.PathLike) -> object:
     Raises:
         ElmoHelpersError: The file is missing, or is not JSON.
     """
+    return parse_json(read_bytes(path), path)
+
+
+def read_bytes(path: str | os.PathLike) -> bytes:
+    """All of a file.
+
+    Raises:
+        ElmoHelpersError: It is missing, or cannot be read.
+    """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: check the directory's name, or make it again.") from None
     except OSError as error:
         raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
+
+
+def parse_json(data: bytes, name: str | os.PathLike) -> object:
+    """What UTF-8 JSON says.
+
+    Args:
+        data: The bytes of a file.
+        name: The file's, for messages.
+
+    Raises:
+        ElmoHelpersError: It is something else.
+    """
+    try:
+        return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ElmoHelpersError(f"{path} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
+        raise ElmoHelpersError(f"{name} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
 
 
 def _umask() -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.text.title_files import check_utf8, is_table, open_file
+from elmo_helpers.text.title_files import check_utf8, is_table, open_file, table_rows
 
 # A cell may be a whole book; a quote that was left open, which makes one cell of the rest of the file, is found here.
 _LONGEST_CELL = 2**27
@@ -68,46 +66,5 @@ def _lines(text: io.TextIOBase) -> Iterator[str]:
 
 
 def _table_titles(text: io.TextIOBase, path: Path) -> Iterator[str]:
-    table = csv.reader(text, strict=True)
-    line = 1  # the first one of a row, which may have several
-    try:
-        header: list[str] = []
-        while not header:
-            header = [name.strip() for name in _next_row(table)]
-        if header.count("title") != 1:
-            found = "no column title" if "title" not in header else "more than one column title"
-            raise ElmoHelpersError(
-                f"{path} has {found}: its first line is {header!s:.200}; name exactly one column title there, or "
-                f"name the file .txt if it holds one title a line."
-            )
-        column = header.index("title")
-        while True:
-            line = table.line_num + 1
-            fields = _next_row(table)
-            if fields and len(fields) != len(header):
-                raise ElmoHelpersError(
-                    f"{path}, line {line}: expected {len(header)} fields as in the header, found {len(fields)}; put a "
-                    f"title that holds commas or line breaks between double quotes."
-                )
-            yield fields[column] if fields else ""
-    except StopIteration:
-        return
-    except csv.Error as error:
-        if "field limit" in str(error):
-            raise ElmoHelpersError(
-                f"{path}, line {line}: a field of this row is longer than {_LONGEST_CELL:,} characters; close a double "
-                f"quote that was left open, or cut the text into sentences."
-            ) from None
-        raise ElmoHelpersError(
-            f"{path}, line {line}: not a row of CSV ({error}); put such a title between double quotes, and double "
-            f"those inside it."
-        ) from None
-
-
-def _next_row(table: Iterator[list[str]]) -> list[str]:
-    # The limit is the whole process's, so it is lifted for the one call alone.
-    before = csv.field_size_limit(_LONGEST_CELL)
-    try:
-        return next(table)
-    finally:
-        csv.field_size_limit(before)
+    for _, fields in table_rows(text, path, ("title",), _LONGEST_CELL):
+        yield "" if fields is None else fields[0]

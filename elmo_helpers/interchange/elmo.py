@@ -15,6 +15,7 @@ from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.interchange.official import load_official
 from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.kept import KeptFromWeights, can_keep
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.characters import CharacterVocabulary
 
@@ -198,7 +199,7 @@ class _Reader(nn.Module):
         self.bilm, self.requires_grad, self.stateful = bilm, requires_grad, stateful
         self.num_layers = bilm.config.n_layers + 1
         self._state: LSTMState | None = None  # of as many rows as the largest batch so far
-        self._words: tuple[tuple, WordVectors, list[Tensor]] | None = None  # see `_word_vectors`
+        self.kept_words = KeptFromWeights[WordVectors]()  # see `_word_vectors`
         for parameter in bilm.eval().parameters():
             parameter.requires_grad_(requires_grad)
         self.cached = None
@@ -282,13 +283,9 @@ class _Reader(nn.Module):
         precision = "fp32"
         if torch.is_autocast_enabled(kind):
             precision = {torch.bfloat16: "bf16"}.get(torch.get_autocast_dtype(kind))
-        if torch.is_grad_enabled() or kind != "cpu" or precision is None or any(w.is_inference() for w in weights):
+        if torch.is_grad_enabled() or kind != "cpu" or precision is None or not can_keep(weights):
             return None
-        key = (precision, *((w.data_ptr(), w._version) for w in weights))
-        if self._words is None or self._words[0] != key:
-            # The weights themselves are kept too, so that no others can come to lie at the same place.
-            self._words = key, WordVectors(self.bilm, _MAX_WORDS, precision), [w.detach() for w in weights]
-        return self._words[1]
+        return self.kept_words.get(weights, precision, lambda: WordVectors(self.bilm, _MAX_WORDS, precision))
 
     def _state_of(self, n: int) -> LSTMState:
         """The states of the first n rows; new rows are at zero."""

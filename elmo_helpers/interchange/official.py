@@ -8,7 +8,6 @@ vocabulary.txt  the words of the softmax, or of the word vectors, one a line: `<
 from __future__ import annotations
 
 import io
-import json
 import os
 import zipfile
 import zlib
@@ -22,7 +21,7 @@ import torch
 
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import whole_directory, write_json
+from elmo_helpers.files import parse_json, read_bytes, whole_directory, write_json
 from elmo_helpers.interchange.official_options import FORMAT, config_of, options_of, text_of
 from elmo_helpers.interchange.official_weights import CNN_PROJECTION, LSTM_PROJECTION, WeightsFile, write_weights
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
@@ -137,10 +136,7 @@ class _Files:
 
     def json(self) -> object:
         """What options.json holds."""
-        try:
-            return json.loads(self._bytes(self.options).decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ElmoHelpersError(f"{self.options} is not UTF-8 JSON ({error}): restore it.") from None
+        return parse_json(self._bytes(self.options), self.options)
 
     @contextmanager
     def weights(self) -> Iterator[WeightsFile]:
@@ -160,7 +156,7 @@ class _Files:
     def words(self, path: str | None = None) -> list[str]:
         """The lines of the vocabulary file."""
         name = path or self.vocabulary
-        data = _file_bytes(Path(name)) if path else self._bytes(name)
+        data = read_bytes(name) if path else self._bytes(name)
         try:
             lines = data.decode("utf-8").split("\n")
         except UnicodeDecodeError as error:
@@ -169,21 +165,12 @@ class _Files:
 
     def _bytes(self, name: str) -> bytes:
         if self.zip is None:
-            return _file_bytes(Path(name))
+            return read_bytes(name)
         try:
             with zipfile.ZipFile(self.zip) as archive:
                 return archive.read(name)
         except _DAMAGED_ZIP as error:
             raise ElmoHelpersError(f"{self.zip}: {name} cannot be read ({error}): restore the file.") from None
-
-
-def _file_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check the name.") from None
-    except OSError as error:
-        raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
 
 
 def _find(source: str | os.PathLike, weights: str | os.PathLike | None) -> _Files:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from elmo_helpers.model.kept import KeptFromWeights, can_keep
 from elmo_helpers.model.lstm_kernel import Clips, LSTMWeights, run_lstm
 
 _FEW_ROWS = 2  # a batch that reads the weights about as long as it computes with them
@@ -37,7 +38,7 @@ class LSTMLayer(nn.Module):
         self.weight_hr = nn.Parameter(torch.empty(projection_dim, hidden_dim)) if projection_dim else None
         # `torch.lstm` wants a second bias; a buffer of zeros keeps the parameters those of the published files.
         self.register_buffer("_no_bias", torch.zeros(4 * hidden_dim), persistent=False)
-        self._kept: tuple[tuple, LSTMWeights, list[Tensor]] | None = None  # see `_for_inference`
+        self._kept = KeptFromWeights[LSTMWeights]()  # see `_for_inference`
         self._initialize()
 
     def _initialize(self) -> None:
@@ -112,24 +113,19 @@ class LSTMLayer(nn.Module):
 
         For one sentence, casting weights costs more than using them. And a product of one or two rows in float32 reads
         W_hh up to twice as fast where it lies transposed in memory.
-
-        A weight that has changed since, in place or by another tensor, makes them anew. What they were made from is
-        kept with them, so that no other tensor can come to lie at the same place.
         """
         there = [w for w in weights if w is not None]
         kind = weights.ih.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights.ih.dtype
         transposed = n_rows <= _FEW_ROWS and dtype == torch.float32 and kind == "cpu"
-        # Nothing says whether a tensor made in inference mode has changed.
-        if (dtype == weights.ih.dtype and not transposed) or any(w.is_inference() for w in there):
+        if (dtype == weights.ih.dtype and not transposed) or not can_keep(there):
             return weights
-        key = (dtype, transposed, *((w.data_ptr(), w._version) for w in there))
-        if self._kept is None or self._kept[0] != key:
+
+        def make() -> LSTMWeights:
             made = LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
-            if transposed:
-                made = made._replace(hh=made.hh.t().contiguous().t())
-            self._kept = key, made, [w.detach() for w in there]
-        return self._kept[1]
+            return made._replace(hh=made.hh.t().contiguous().t()) if transposed else made
+
+        return self._kept.get(there, (dtype, transposed), make)
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

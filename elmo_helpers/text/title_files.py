@@ -73,7 +73,7 @@ def title_blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[pd.DataFrame, 
     table = is_table(path)
     try:
         with open_file(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if table else None) as text:
-            rows = _table_rows(text, path) if table else _text_rows(text)
+            rows = _dated_rows(text, path) if table else _text_rows(text)
             while block := list(islice(rows, size)):
                 piece = pd.DataFrame(block, columns=["line", "title", "date"]).astype({"title": "str", "date": "str"})
                 no_title = piece["title"] == ""
@@ -104,43 +104,72 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a readable file.") from None
 
 
-def _table_rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line number (of a row's first line), title and date of each row; empty lines are passed over."""
+def table_rows(
+    text: io.TextIOBase, path: Path, columns: tuple[str, ...], longest: int | None = None
+) -> Iterator[tuple[int, list[str] | None]]:
+    """Line number (of a row's first line) and the fields of these columns of each row; None for an empty line.
+
+    Args:
+        text: A CSV; others of its columns are ignored. Empty lines before its header are passed over.
+        path: Its name, for messages.
+        columns: Names of columns.
+        longest: Characters that a field may have; None: the csv module's own limit.
+
+    Raises:
+        ElmoHelpersError: A column is missing or is there twice, or a row is malformed.
+    """
+    longest = csv.field_size_limit() if longest is None else longest
     table = csv.reader(text, strict=True)
     line = 1
     try:
-        header = [name.strip() for name in next(filter(None, table), [])]
-        if not header:
-            return
-        missing = [name for name in ("title", "date") if name not in header]
-        if missing:
+        header: list[str] = []
+        while not header:
+            header = [name.strip() for name in _next_row(table, longest)]
+        if missing := [name for name in columns if name not in header]:
             raise ElmoHelpersError(
-                f"{path} has no column {' and no column '.join(missing)}, only {header}: name its columns in the "
-                f"first line, apart by commas."
+                f"{path} has no column {' and no column '.join(missing)}, only {header!s:.200}: name its columns in "
+                "the first line, apart by commas, or name the file .txt if it holds one title a line."
             )
-        if twice := [name for name in ("title", "date") if header.count(name) > 1]:
+        if twice := [name for name in columns if header.count(name) > 1]:
             raise ElmoHelpersError(f"{path} has more than one column {twice[0]}: rename the others.")
-        title, date = header.index("title"), header.index("date")
-        line = table.line_num + 1
-        for fields in table:
-            if len(fields) == len(header):
-                yield line, fields[title], fields[date]
-            elif fields:
+        places = [header.index(name) for name in columns]
+        while True:
+            line = table.line_num + 1
+            fields = _next_row(table, longest)
+            if fields and len(fields) != len(header):
                 raise ElmoHelpersError(
                     f"{path}, line {line}: expected {len(header)} fields as in the header, found {len(fields)}; put a "
                     f"title that holds commas or line breaks between double quotes."
                 )
-            line = table.line_num + 1
+            yield line, [fields[place] for place in places] if fields else None
+    except StopIteration:
+        return
     except csv.Error as error:
         if "field limit" in str(error):
             raise ElmoHelpersError(
-                f"{path}, line {line}: a field of this row is longer than {csv.field_size_limit():,} characters; close "
-                f"a double quote that was left open, or cut the text into sentences."
+                f"{path}, line {line}: a field of this row is longer than {longest:,} characters; close a double quote "
+                f"that was left open, or cut the text into sentences."
             ) from None
         raise ElmoHelpersError(
             f"{path}, line {line}: not a row of CSV ({error}); put such a title between double quotes, and double "
             f"those inside it."
         ) from None
+
+
+def _next_row(table: Iterator[list[str]], longest: int) -> list[str]:
+    # The limit is the whole process's, so it is set for the one call alone.
+    before = csv.field_size_limit(longest)
+    try:
+        return next(table)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _dated_rows(text: io.TextIOBase, path: Path) -> Iterator[tuple[int, str, str]]:
+    """Line number, title and date of each row; empty lines are passed over."""
+    for line, fields in table_rows(text, path, ("title", "date")):
+        if fields is not None:
+            yield line, *fields
 
 
 def _text_rows(text: io.TextIOBase) -> Iterator[tuple[int, str, None]]:

@@ -18,9 +18,10 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, LSTMState
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.text.corpus import Corpus
-from elmo_helpers.training.batching import Batch, MixedBatches, TitleBatches, n_title_batches
+from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.checkpoint import random_state, set_random_state
 from elmo_helpers.training.config import TrainingConfig
+from elmo_helpers.training.epochs import Batches, batches_of, n_batches, shard_groups
 from elmo_helpers.training.evaluation import evaluation_of, evaluation_sums
 from elmo_helpers.training.interruption import until_interrupted
 from elmo_helpers.training.metrics import Metrics
@@ -28,11 +29,7 @@ from elmo_helpers.training.optimization import clip_gradients, learning_rate, op
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
-from elmo_helpers.training.streams import StreamBatch, StreamBatches, n_stream_batches
-
-# Shards whose batches are mixed. A corpus is often in order of time, and read shard by shard a model would at each
-# moment know best what it has read last; each shard more is some ten megabytes.
-_MIXED_SHARDS = 4
+from elmo_helpers.training.streams import StreamBatch
 
 
 class _Unread(NamedTuple):
@@ -110,7 +107,7 @@ class TrainingLoop:
             model.softmax.generator = np.random.default_rng(config.seed)  # every process draws the same words
         self.optimizers = optimizers_of(model, config)
         self._loss = processes.parallel(_Loss(model))
-        self._epoch_steps = sum(self._n_batches(titles, words) for titles, words in sizes)
+        self._epoch_steps = sum(n_batches(titles, words, config) for titles, words in sizes)
         bounds = [config.steps, None if config.epochs is None else config.epochs * self._epoch_steps]
         self.n_steps = min((bound for bound in bounds if bound is not None), default=None)
         self._state: LSTMState | None = None
@@ -152,12 +149,9 @@ class TrainingLoop:
     def _epoch(self) -> None:
         """One pass over the shards, or what is left of it."""
         p, c = self.progress, self.config
-        order = np.arange(len(self.shards))
-        if c.shuffle:
-            order = np.random.default_rng([c.seed, p.epoch]).permutation(len(self.shards))
-        mixed = _MIXED_SHARDS if c.shuffle and c.feed == "titles" else 1
-        while p.shard < len(order):
-            batches = self._batches(order[p.shard : p.shard + mixed].tolist())
+        groups = shard_groups(len(self.shards), c, p.epoch)
+        while p.group < len(groups):
+            batches = batches_of(self.shards, groups[p.group], c, p.epoch)
             while p.batch < len(batches):
                 if p.batch == 0:
                     self._state = None
@@ -166,34 +160,14 @@ class TrainingLoop:
                 self._after_step()
                 if p.finished or self._stop:
                     return
-            p.shard, p.batch = p.shard + mixed, 0
-        p.epoch, p.shard = p.epoch + 1, 0
+            p.group, p.batch = p.group + 1, 0
+        p.epoch, p.group = p.epoch + 1, 0
         p.finished = p.epoch == c.epochs
         if c.evaluate_every is None or p.finished:
             self._evaluate()
             self._checkpoint()
 
-    def _batches(self, shards: list[int]) -> TitleBatches | MixedBatches | StreamBatches:
-        """The batches of one shard, or of several mixed, in the order of this epoch."""
-        c, epoch = self.config, self.progress.epoch
-        generators = [np.random.default_rng([c.seed, epoch, i]) if c.shuffle else None for i in shards]
-        if c.feed == "streams":
-            return StreamBatches(self.shards[shards[0]], c.batch_size, c.unroll_steps, generators[0])
-        batches = [
-            TitleBatches(self.shards[i], c.batch_size, generator, by_length=c.shuffle)
-            for i, generator in zip(shards, generators, strict=True)
-        ]
-        return (
-            batches[0] if len(batches) == 1 else MixedBatches(batches, np.random.default_rng([c.seed, epoch, *shards]))
-        )
-
-    def _n_batches(self, n_titles: int, n_words: int) -> int:
-        c = self.config
-        if c.feed == "titles":
-            return n_title_batches(n_titles, c.batch_size)
-        return n_stream_batches(n_titles + n_words, c.batch_size, c.unroll_steps)
-
-    def _step(self, batches: TitleBatches | MixedBatches | StreamBatches, k: int) -> None:
+    def _step(self, batches: Batches, k: int) -> None:
         """One update of the weights."""
         p, c, device = self.progress, self.config, self.processes.device
         batch, weight = batches.batch(k, self.processes.part, device), 1.0

@@ -12,13 +12,13 @@ from elmo_helpers.errors import ElmoHelpersError
 class Progress:
     """Where a run stands: plain data, which a checkpoint holds.
 
-    The position is that of the next step: the shards before place `shard` of this epoch's order are done, and `batch`
-    batches of the one at that place, or of the mixed ones from that place on.
+    The position is that of the next step: `batch` batches of the group of shards at place `group` of this epoch's order
+    are done.
     """
 
     step: int = 0  # updates of the weights
     epoch: int = 0  # whole passes over the titles
-    shard: int = 0
+    group: int = 0
     batch: int = 0
     tokens: int = 0  # read so far, by all processes together
     seconds: float = 0.0  # of the run, evaluations included

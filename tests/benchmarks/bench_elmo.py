@@ -80,7 +80,7 @@ class Sides:
 
     def forget(self) -> None:
         """Begin without any word that an earlier call has spelled out."""
-        self.elmo.reader._words = None
+        self.elmo.reader.kept_words.forget()
 
     def timed(self, function: Callable[[Tensor], Tensor], ids: Tensor) -> tuple[float, Tensor]:
         """Seconds and result."""

@@ -28,6 +28,7 @@ from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.training import loop
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.optimization import RowOptimizer
+from elmo_helpers.training.streams import StreamBatches
 
 WARM_UP = 3  # steps that are not counted
 REFERENCE_SMALL = 510  # tokens/s of the TensorFlow reference trainer, small, 8192 negatives, on two cores
@@ -159,7 +160,7 @@ def where_the_time_goes(titles: Path, directory: Path, steps: int) -> None:
         config = spelled(BiLMConfig.preset(preset), softmax)
         watch = Stopwatch()
         watch.around(Batch, "of", "batch: ids and characters")
-        watch.around(loop.StreamBatches, "batch", "batch: ids and characters")
+        watch.around(StreamBatches, "batch", "batch: ids and characters")
         watch.around(CharacterCNN, "forward", "character CNN, forward")
         watch.around(LSTMLayer, "forward", "LSTMs, forward")
         for kind in (FullSoftmax, SampledSoftmax, AdaptiveSoftmax):

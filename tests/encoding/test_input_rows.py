@@ -75,7 +75,7 @@ def test_the_limit_of_fields_is_left_as_it_was(tmp_path):
         ("t.txt", b"good\nb\xe4d\n", r"t\.txt, line 2: byte 6 of the text, 0xe4, is not UTF-8"),
         ("t.csv", b"title\ngood\nb\xe4d\n", r"t\.csv, line 3: byte 12 of the text, 0xe4, is not UTF-8"),
         ("t.txt.gz", b"no gzip", r"t\.txt\.gz is not a whole gzip file"),
-        ("t.csv", b"text,date\na,b\n", r"t\.csv has no column title: its first line is \['text', 'date'\]"),
+        ("t.csv", b"text,date\na,b\n", r"t\.csv has no column title, only \['text', 'date'\]"),
         ("t.csv", b"title,title\na,b\n", r"t\.csv has more than one column title"),
         ("t.csv", b"title,date\na,b\na,b,c\n", r"t\.csv, line 3: expected 2 fields as in the header, found 3"),
         ("t.csv", b'title\n"a\nb" c\n', r"t\.csv, line 2: not a row of CSV"),
