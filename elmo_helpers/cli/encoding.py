@@ -64,7 +64,7 @@ def encode(
     ] = 10_000,
     max_words: Annotated[
         int, typer.Option(help="Distinct words that are spelled out once for the whole run; more take more memory.")
-    ] = 200_000,
+    ] = 100_000,
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with what the same command has left in OUTPUT.parts when it was stopped."),

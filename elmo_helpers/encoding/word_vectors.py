@@ -10,7 +10,7 @@ from torch import Tensor
 
 from elmo_helpers.model.bilm import BiLM
 
-MAX_WORDS = 200_000  # 410 MB of vectors at the published width of 512, 102 MB at the tutorial's 128
+MAX_WORDS = 100_000  # 205 MB of vectors at the published width of 512, 51 MB at the tutorial's 128
 _CHUNK = 4096  # words spelled out together
 _RESERVED = 3  # rows of padding and of both boundaries
 

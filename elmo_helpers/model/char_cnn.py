@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from elmo_helpers.config import CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.linear import linear
 from elmo_helpers.text.characters import CharacterVocabulary
 
 _CACHE = 1 << 20  # responses of one width that are computed together
@@ -22,14 +23,14 @@ class Highway(nn.Module):
         super().__init__()
         self.transform = nn.Linear(dim, dim)
         self.gate = nn.Linear(dim, dim)
-        for linear, bias in ((self.transform, 0.0), (self.gate, -2.0)):
-            nn.init.normal_(linear.weight, std=dim**-0.5)
-            nn.init.constant_(linear.bias, bias)
+        for part, bias in ((self.transform, 0.0), (self.gate, -2.0)):
+            nn.init.normal_(part.weight, std=dim**-0.5)
+            nn.init.constant_(part.bias, bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., dim) float to (..., dim) float."""
-        gate = torch.sigmoid(self.gate(x))
-        return gate * torch.relu(self.transform(x)) + (1 - gate) * x
+        gate = torch.sigmoid(linear(x, self.gate.weight, self.gate.bias))
+        return gate * torch.relu(linear(x, self.transform.weight, self.transform.bias)) + (1 - gate) * x
 
 
 class CharacterCNN(nn.Module):
@@ -94,7 +95,7 @@ class CharacterCNN(nn.Module):
         x = _ACTIVATIONS[self.config.activation](x)
         for highway in self.highways:
             x = highway(x)
-        x = x if self.projection is None else self.projection(x)
+        x = x if self.projection is None else linear(x, self.projection.weight, self.projection.bias)
         return x.index_select(0, order.argsort())
 
     def embed(self, characters: Tensor) -> Tensor:
@@ -115,7 +116,7 @@ class CharacterCNN(nn.Module):
         positions = embedded.shape[2] - width + 1
         # With few channels, one matrix product over all windows beats PyTorch's convolution, its gradient above all.
         windows = torch.stack([embedded[:, :, j : j + positions].transpose(1, 2) for j in range(width)], dim=2)
-        return F.linear(windows.flatten(2), weight.transpose(1, 2).reshape(count, -1), bias).transpose(1, 2)
+        return linear(windows.flatten(2), weight.transpose(1, 2).reshape(count, -1), bias).transpose(1, 2)
 
     def _strongest(self, embedded: Tensor, longest: int) -> Tensor:
         """Each filter's maximum over the positions of words of at most `longest` characters: (n, E, C) to (n, F).

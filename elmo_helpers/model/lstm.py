@@ -7,8 +7,6 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from elmo_helpers.model.kept import KeptFromWeights, can_keep
 from elmo_helpers.model.lstm_kernel import Clips, LSTMWeights, run_lstm
 
-_FEW_ROWS = 2  # a batch that reads the weights about as long as it computes with them
-
 
 class LSTMLayer(nn.Module):
     """An LSTM that reads each row of a batch from its first to its last real position.
@@ -96,7 +94,7 @@ class LSTMLayer(nn.Module):
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         weights = LSTMWeights(self.weight_ih, self.weight_hh, self.bias, self.weight_hr)
         if not torch.is_grad_enabled():
-            weights = self._for_inference(weights, len(x))
+            weights = self._for_inference(weights)
         output, h, c = run_lstm(
             packed.data,
             packed.batch_sizes.tolist(),
@@ -108,24 +106,21 @@ class LSTMLayer(nn.Module):
         output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
         return output, (h[packed.unsorted_indices], c[packed.unsorted_indices])
 
-    def _for_inference(self, weights: LSTMWeights, n_rows: int) -> LSTMWeights:
-        """The weights in the dtype and layout that are fastest, kept from call to call.
+    def _for_inference(self, weights: LSTMWeights) -> LSTMWeights:
+        """The weights in the dtype of the products, kept from call to call.
 
-        For one sentence, casting weights costs more than using them. And a product of one or two rows in float32 reads
-        W_hh up to twice as fast where it lies transposed in memory.
+        For one sentence, casting weights costs more than using them.
         """
         there = [w for w in weights if w is not None]
         kind = weights.ih.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights.ih.dtype
-        transposed = n_rows <= _FEW_ROWS and dtype == torch.float32 and kind == "cpu"
-        if (dtype == weights.ih.dtype and not transposed) or not can_keep(there):
+        if dtype == weights.ih.dtype or not can_keep(there):
             return weights
 
-        def make() -> LSTMWeights:
-            made = LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
-            return made._replace(hh=made.hh.t().contiguous().t()) if transposed else made
+        def cast() -> LSTMWeights:
+            return LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
 
-        return self._kept.get(there, (dtype, transposed), make)
+        return self._kept.get(there, dtype, cast)
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elmo_helpers.model.linear import add_linear_, linear
+
 # Gates of many steps lie side by side, but no more bytes than this: larger blocks are given back to the system when
 # they are freed (32 MiB is glibc's limit), and touching new ones costs more than the work on them.
 _BLOCK = 30 << 20
@@ -89,7 +91,7 @@ def _forward(
     for sizes in _blocks(batch_sizes, 4 * hidden_dim * c.element_size()):
         rows = slice(row, row + sum(sizes))
         row = rows.stop
-        from_input = torch.addmm(bias, x[rows], w_ih.t())
+        from_input = linear(x[rows], w_ih, bias)
         gates = from_input if x.dtype == c.dtype else c.new_empty(from_input.shape)
         cells, tanh_cells = c.new_empty(2, len(gates), hidden_dim)
         hidden = x.new_empty(len(gates), hidden_dim)
@@ -102,12 +104,12 @@ def _forward(
         for z, gates_t, cell, tanh_cell, hidden_t, output_t in zip(*parts, strict=True):
             n = len(z)
             previous = h[:n].to(x.dtype, copy=True)
-            z.addmm_(previous, w_hh.t())
+            add_linear_(z, previous, w_hh)
             if z is not gates_t:
                 gates_t.copy_(z)
             _step(gates_t, c[:n], clips.cell, cell, tanh_cell)
             torch.mul(gates_t[:, 3 * hidden_dim :], tanh_cell, out=hidden_t)
-            projected = hidden_t if w_hr is None else torch.mm(hidden_t, w_hr.t())
+            projected = hidden_t if w_hr is None else linear(hidden_t, w_hr)
             output_t.copy_(projected)
             if w_hr is not None and clips.projection is not None:
                 output_t.clamp_(-clips.projection, clips.projection)
