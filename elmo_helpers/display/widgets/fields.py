@@ -1,0 +1,64 @@
+"""What all widgets share: a message under a field, and a picture that is drawn again without flicker."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from elmo_helpers.display.style import VERMILION
+from elmo_helpers.errors import ElmoHelpersError
+
+
+class Message(widgets.HTML):
+    """A line under a field, which says what is wrong with what was typed; empty at first. Screen readers read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def say(self, text: str) -> None:
+        """Show `text`, as it is: nothing in it is read as HTML; empty: show nothing."""
+        self.text = text
+        colour = f'<span role="alert" style="color: {VERMILION}">{html.escape(text)}</span>'
+        self.value = colour if text else ""
+
+    @contextmanager
+    def of_errors(self) -> Iterator[None]:
+        """Show the message of an ElmoHelpersError in the block, or nothing where there is none."""
+        try:
+            yield
+        except ElmoHelpersError as error:
+            self.say(str(error))
+        else:
+            self.say("")
+
+
+class Picture(widgets.Image):
+    """A figure in the page. Another one takes its place when it is ready, so that nothing blinks."""
+
+    def __init__(self) -> None:
+        super().__init__(format="png", layout={"max_width": "100%", "display": "none"})
+
+    def show(self, figure: Figure, text: str) -> None:
+        """Draw a figure, and close it.
+
+        Args:
+            figure: Made by `style.figure` or a plot function.
+            text: What is to be seen, for who points at it or cannot see it.
+        """
+        png = BytesIO()
+        figure.savefig(png, format="png")
+        plt.close(figure)  # or the notebook would show it once more at the end of the cell
+        self.tooltip = text
+        self.value = png.getvalue()
+        self.layout.display = None
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.layout.display = "none"
