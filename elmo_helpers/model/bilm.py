@@ -174,9 +174,13 @@ class BiLM(nn.Module):
         words, lengths, mask = self._read(vectors, tokens, lengths)
         before = [None, None] if state is None else [list(zip(*d, strict=True)) for d in zip(*state, strict=True)]
         stacks = [self._run(words, lengths, d, before[d], return_states=return_states) for d in (0, 1)]
-        layer_0 = torch.cat([words, words], -1) if words.shape[-1] == self.config.output_dim else words
-        layers = [layer_0] + [torch.cat(pair, -1) for pair in zip(*(outputs for outputs, _ in stacks), strict=True)]
-        layers = torch.stack(layers).masked_fill(~mask[..., None], 0)
+        layer_0 = [words, words] if words.shape[-1] == self.config.output_dim else [words]
+        pairs = zip(*(outputs for outputs, _ in stacks), strict=True)
+        # All layers of a token side by side, so that they are copied once.
+        layers = torch.cat([*layer_0, *(output for pair in pairs for output in pair)], -1)
+        layers = layers.unflatten(-1, (self.config.n_layers + 1, -1)).movedim(-2, 0)
+        if (lengths < tokens.shape[1]).any():
+            layers = layers.masked_fill(~mask[..., None], 0)
         if not return_states:
             return BiLMOutput(layers, mask)
         h, c = (
