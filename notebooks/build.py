@@ -5,12 +5,14 @@
 
 A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
 stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to
-run (timings, widgets, metadata inside figures) is left out.
+run (timings, widgets, metadata inside figures) is left out. What a cell tagged `readme-NAME` shows, a figure or
+JSON, is also written to readme/NAME.png or readme/NAME.json, for the README.
 """
 
 import argparse
 import ast
 import base64
+import json
 import os
 import re
 import sys
@@ -39,6 +41,7 @@ METADATA = {
 }
 # Parts of a PNG that hold text or times and no picture; matplotlib writes its version there.
 PNG_NOISE = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"}
+README_TAG = "readme-"
 ABSOLUTE_PATH = re.compile(
     r"(?<![\w.:/~])/(?:home|root|Users|tmp|var|usr|opt|mnt|private)/\S+"  # a path that starts at the root
     rf"|(?<![\w.:/~]){re.escape(str(ROOT))}(?![\w-])"  # this clone, wherever it lies
@@ -159,15 +162,43 @@ def build(path: Path, *, timeout: int = TIMEOUT) -> str:
     nbformat.validate(notebook)
     target = path.with_suffix(".ipynb")
     text = nbformat.writes(notebook) + "\n"
+    files = {target: text.encode("utf-8")}
+    files |= {path.parent / "readme" / name: content for name, content in readme_files(notebook).items()}
     if not target.exists():
         change = "new"
-    elif target.read_text(encoding="utf-8") == text:
-        return "unchanged"
+    elif target.read_bytes() == files[target]:
+        change = "unchanged"
     else:
         change = _difference(target, notebook)
-    with whole_file(target) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    for file, content in files.items():
+        if not file.is_file() or file.read_bytes() != content:
+            file.parent.mkdir(exist_ok=True)
+            with whole_file(file) as temporary:
+                temporary.write_bytes(content)
     return change
+
+
+def readme_files(notebook: NotebookNode) -> dict[str, bytes]:
+    """Name and content of what the README shows of an executed notebook: its cells tagged `readme-NAME`.
+
+    Raises:
+        NotebookError: Such a cell shows neither one figure nor JSON.
+    """
+    files = {}
+    for cell in notebook.cells:
+        for tag in cell.metadata.get("tags", []):
+            if not tag.startswith(README_TAG):
+                continue
+            name = tag.removeprefix(README_TAG)
+            figures = [output.data["image/png"] for output in cell.outputs if "image/png" in output.get("data", {})]
+            printed = "".join(text for kind, text in _texts(cell) if kind == "stdout")
+            if len(figures) == 1:
+                files[f"{name}.png"] = base64.b64decode(figures[0])
+            elif not figures and _is_json(printed):
+                files[f"{name}.json"] = printed.encode("utf-8")
+            else:
+                raise NotebookError(f"cell {cell.id} is tagged {tag}, and shows neither one figure nor JSON.")
+    return files
 
 
 def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
@@ -238,6 +269,14 @@ def _texts(cell: NotebookNode) -> list[tuple[str, str]]:
         else:
             texts += [(kind, str(text)) for kind, text in output.data.items() if not kind.startswith("image/")]
     return texts
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:

@@ -1,6 +1,7 @@
 """notebooks/build.py on throwaway notebooks."""
 
 import base64
+import json
 
 import nbformat
 import pytest
@@ -116,3 +117,38 @@ def test_an_unknown_name_is_refused(write, tmp_path, capsys):
     with pytest.raises(SystemExit):
         build.main(["07"], directory=tmp_path)
     assert "there is no notebook 07; there are 01_try" in capsys.readouterr().err
+
+
+def test_what_the_readme_shows_is_written_beside(write):
+    source = """\
+# %% tags=["readme-curve"]
+import matplotlib.pyplot as plt
+
+plt.figure(figsize=(2, 2))
+plt.plot([1, 2])
+plt.show()
+
+# %% tags=["readme-results"]
+import json
+
+print(json.dumps({"perplexity": 1.5}))
+
+# %%
+print("not this")
+"""
+    path = write(source)
+    build.build(path, timeout=60)
+    there = {file.name: file.read_bytes() for file in (path.parent / "readme").iterdir()}
+    assert set(there) == {"curve.png", "results.json"}
+    assert json.loads(there["results.json"]) == {"perplexity": 1.5}
+    shown = outputs(nbformat.read(path.with_suffix(".ipynb"), as_version=4))[0].data["image/png"]
+    assert base64.b64decode(shown) == there["curve.png"]
+
+    (path.parent / "readme" / "curve.png").unlink()
+    assert build.build(path, timeout=60) == "unchanged"
+    assert (path.parent / "readme" / "curve.png").read_bytes() == there["curve.png"]
+
+    path = write('# %% tags=["readme-nothing"]\nprint("no JSON")\n', "02_try")
+    with pytest.raises(build.NotebookError, match="readme-nothing"):
+        build.build(path, timeout=60)
+    assert not path.with_suffix(".ipynb").exists()
