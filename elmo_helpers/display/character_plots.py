@@ -20,6 +20,7 @@ _PALE = "#D9D9D9"
 # Light enough for black letters on top; a title with more words than these begins with the first again.
 _WORD_COLOURS = ("#56B4E9", "#E69F00", "#4DC6A2", "#F0E442", "#DBA0C0", "#F0895A", "#BFBFBF", "#7FA8D9")
 _MARKERS = "osD^vPX*"
+_AS_WRITTEN = {"family": "monospace", "parse_math": False}  # characters: a "$" among them begins no formula
 
 
 def character_labels(row: Sequence[int] | np.ndarray, characters: CharacterVocabulary) -> list[str]:
@@ -96,9 +97,9 @@ def plot_window_responses(responses: np.ndarray, windows: Sequence[str], *, ax: 
         ax.bar_label(bars, [f"{r:.3f}" for r in responses], padding=3, fontsize=8)
         ax.axvline(0, color=BLACK, linewidth=0.8)
         ax.margins(x=0.2)
-        ax.set_yticks(np.arange(len(responses)), windows, family="monospace")
+        ax.set_yticks(np.arange(len(responses)), windows, **_AS_WRITTEN)
         ax.set(ylim=(len(responses) - 0.5, -0.5), xlabel="response", ylabel="characters in the window")
-        ax.set_title(f"The maximum is all that is kept: {responses[best]:.3f}, at {windows[best]!r}")
+        ax.set_title(f"The maximum is all that is kept: {responses[best]:.3f}, at {windows[best]!r}", parse_math=False)
     return ax
 
 
@@ -117,7 +118,7 @@ def plot_response_heat(responses: np.ndarray, windows: Sequence[str], *, ax: Axe
         ax.scatter(
             responses.argmax(1), np.arange(len(responses)), s=16, color="white", edgecolors=BLACK, linewidths=0.9
         )
-        ax.set_xticks(np.arange(len(windows)), windows, family="monospace", rotation=45 if len(windows) > 6 else 0)
+        ax.set_xticks(np.arange(len(windows)), windows, rotation=45 if len(windows) > 6 else 0, **_AS_WRITTEN)
         ax.set(xlabel="characters in the window", ylabel="filter")
         ax.set_title("What each filter answers at each window; dot: its maximum")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -268,7 +269,7 @@ def plot_ngrams(
         if before is not None:
             ax.scatter(before, places, color=ORANGE, edgecolors=BLACK, marker="D", s=26, zorder=3, label="before")
         ax.axvline(0, color=BLACK, linewidth=0.8)
-        ax.set_yticks(places, ngrams, family="monospace")
+        ax.set_yticks(places, ngrams, **_AS_WRITTEN)
         ax.set(ylim=(len(ngrams) - 0.4, -0.6), xlabel="response", title=title)
     return ax
 
@@ -304,7 +305,7 @@ def plot_families(
 
 
 def _label_characters(ax: Axes, labels: Sequence[str]) -> None:
-    ax.set_xticks(np.arange(len(labels)), labels, family="monospace")
+    ax.set_xticks(np.arange(len(labels)), labels, **_AS_WRITTEN)
     ax.set_xlabel("character")
 
 

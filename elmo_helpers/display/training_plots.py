@@ -10,8 +10,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, PURPLE, VERMILION, styled
+from elmo_helpers.display.style import (
+    BACKWARD,
+    BLACK,
+    BLUE,
+    FORWARD,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    styled,
+)
 
+_RUN_COLOURS = (BLUE, ORANGE, SKY, GREEN, BLACK)  # with seven markers, 35 runs look different
 _REFERENCE_COLOURS = (VERMILION, PURPLE, GREEN)
 _REFERENCE_DASHES = ("--", ":", "-.")
 _WINDOWS = 40  # the smoothed line averages over a run's steps divided by this, and over five at least
@@ -112,13 +124,7 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
             title="How many words each model is torn between; lower is better",
             xlim=(0, 1.06 * history["epoch"].max() if len(history) else 1),
         )
-        ax.set_yscale("log")
-        shown = np.concatenate(
-            [history[["forward", "backward", "perplexity"]].to_numpy().ravel(), [*references.values()]]
-        )
-        ticks = _round_numbers(shown[np.isfinite(shown)])
-        ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
-        ax.minorticks_off()
+        _log_scale(ax, [*history[["forward", "backward", "perplexity"]].to_numpy().ravel(), *references.values()])
         if 0 < len(history) <= 12 and (history["epoch"] % 1 == 0).all():
             ax.set_xticks(history["epoch"])
         else:
@@ -126,6 +132,57 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
         if history.empty:
             ax.text(0.5, 0.5, "not measured yet", transform=ax.transAxes, ha="center", va="center")
         ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_runs(
+    runs: Mapping[str, pd.DataFrame],
+    references: Mapping[str, float] | None = None,
+    *,
+    title: str = "Runs beside each other; lower is better",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the validation perplexity of several runs over the tokens that each has read.
+
+    Tokens, since runs with other batches or another way to read have other steps and epochs.
+
+    Args:
+        runs: Name of a run to its evaluations, with the columns tokens and perplexity, as `TrainingResult.history`; a
+            run may have no row yet, or no perplexity, and is then in the legend alone.
+        references: Name of a model to its perplexity on the same titles.
+        title: The figure's title.
+        ax: Where to draw; a new figure if None.
+    """
+    references = references or {}
+    with styled(ax, 8.5, 3.8) as ax:
+        shown = list(references.values())
+        looks = zip(cycle(_RUN_COLOURS), cycle("osD^vPX"), strict=False)
+        for (name, history), (colour, marker) in zip(runs.items(), looks, strict=False):
+            history = history.reindex(columns=["tokens", "perplexity"]).astype(float)
+            marked = max(1, len(history) // 15)
+            ax.plot(
+                history["tokens"],
+                history["perplexity"],
+                color=colour,
+                marker=marker,
+                markevery=marked,
+                label=name,
+            )
+            shown += history["perplexity"].tolist()
+        if not any(len(history.reindex(columns=["perplexity"]).dropna()) for history in runs.values()):
+            ax.text(0.5, 0.5, "not measured yet", transform=ax.transAxes, ha="center", va="center")
+        _references(ax, references)
+        ax.set(
+            xlabel="tokens read (words and boundaries)",
+            ylabel="perplexity on validation titles\n(exact, mean of both directions; log scale)",
+            title=title,
+        )
+        ax.set_xlim(left=0)
+        _log_scale(ax, shown)
+        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+        if runs or references:
+            ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
@@ -163,6 +220,15 @@ def _references(ax: Axes, values: Mapping[str, float]) -> None:
     for i, (name, value) in enumerate(values.items()):
         style = {"color": _REFERENCE_COLOURS[i % 3], "linestyle": _REFERENCE_DASHES[i % 3]}
         ax.axhline(value, linewidth=1.5, label=name, **style)
+
+
+def _log_scale(ax: Axes, values: Sequence[float]) -> None:
+    """A log scale of perplexities, with round numbers around those that are finite."""
+    values = np.asarray(values, dtype=float)
+    ticks = _round_numbers(values[np.isfinite(values)])
+    ax.set_yscale("log")
+    ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
+    ax.minorticks_off()
 
 
 def _round_numbers(values: np.ndarray) -> list[float]:

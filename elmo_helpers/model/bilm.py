@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import CharacterCNN
+from elmo_helpers.model.hub import HubModel
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import check_weights, read_model, write_model
@@ -73,7 +75,7 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
-class BiLM(nn.Module):
+class BiLM(HubModel, nn.Module):
     """A character CNN, a forward and a backward LSTM stack, and one softmax for both.
 
     The forward stack reads `<S> w1 … wn </S>` from the left and its output at t predicts the token at t + 1; the
@@ -329,4 +331,5 @@ class BiLM(nn.Module):
             model = cls(config, vocabulary, text)
         check_weights(weights, model.state_dict(), directory)
         model.load_state_dict(weights)
+        model.folder = Path(directory)
         return model.eval()

@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from importlib.util import find_spec
 from itertools import chain, islice
 
 import joblib
@@ -35,14 +36,21 @@ class Tokenizer:
             titles are always done in this process, and so is "whitespace". The tokens are the same in any case.
 
     Raises:
-        ElmoHelpersError: The pipeline is not installed or cannot be read, or `processes` is below 1.
+        ElmoHelpersError: spaCy or the pipeline is not installed, the pipeline cannot be read, or `processes` is below
+            1.
     """
 
     def __init__(self, name: str = "en", processes: int | None = None) -> None:
         if processes is not None:
             processes = whole_number("processes", processes, 1)
+        # What is wrong with the name fails here rather than in the middle of the work.
+        if name != "whitespace" and find_spec("spacy") is None:
+            raise ElmoHelpersError(
+                f"tokenizer={name!r} is one of spaCy's, which is not installed: run `pip install elmo_helpers[spacy]`, "
+                "or cut the text into tokens by other means and name the tokenizer 'whitespace'."
+            )
         if name not in ("en", "whitespace"):
-            _splitter(name)  # fails here rather than in the middle of the work
+            _splitter(name)
         self.name = name
         self.processes = processes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -97,7 +98,8 @@ class TrainingLoop:
             folder: Where to write; None: nothing is written, and the best model is kept in memory.
             tensorboard: Also write curves for TensorBoard.
             bar: Show a progress bar.
-            callback: Called with this loop after each new row of `progress.steps` and `progress.history`.
+            callback: Called with this loop after each new row of `progress.steps` and `progress.history`; if it has a
+                method `begin`, that is called with this loop before the first step.
         """
         self.model, self.shards, self.config, self.processes = model, shards, config, processes
         self.validation, self.folder, self.callback = validation, folder, callback
@@ -115,10 +117,26 @@ class TrainingLoop:
         self._best_weights: dict[str, Tensor] | None = None
         self._stop_wanted = False  # in this process
         self._stop = False  # in all of them
+        self._going_on = threading.Event()  # not set while the run is to wait
+        self._going_on.set()
 
     def stop(self) -> None:
         """Ask the run to end after this step, with a checkpoint; a callback or another thread may call it."""
         self._stop_wanted = True
+        self._going_on.set()
+
+    def pause(self) -> None:
+        """Ask the run to wait after this step, until another thread calls `resume` or `stop`.
+
+        What it waits for counts neither as time of the run nor in its speed. Of several processes the others come as
+        far as the next step, and there wait for this one.
+        """
+        if not self._stop_wanted:
+            self._going_on.clear()
+
+    def resume(self) -> None:
+        """Let a run that waits go on."""
+        self._going_on.set()
 
     def run(self) -> None:
         """Train until a bound of the configuration is reached or somebody says stop; the best model is left."""
@@ -138,6 +156,8 @@ class TrainingLoop:
             tqdm(total=self.n_steps, initial=self.progress.step, unit="step", disable=not self._show) as self._bar,
         ):
             self.model.train()
+            if begin := getattr(self.callback, "begin", None):
+                begin(self)
             self._clock = time.perf_counter()
             while not self.progress.finished and not self._stop:
                 self._epoch()
@@ -241,6 +261,7 @@ class TrainingLoop:
         if row_due:
             self._read()
             self._row()
+        self._wait()
         p.finished = p.step == c.steps
         if self.processes.count == 1 or row_due:  # several agree on it when they meet anyway
             self._stop = self.processes.any(self._stop_wanted)
@@ -252,6 +273,13 @@ class TrainingLoop:
         checkpoint_due = c.checkpoint_every is not None and p.step % c.checkpoint_every == 0
         if checkpoint_due or evaluation_due or p.finished or self._stop:
             self._checkpoint()
+
+    def _wait(self) -> None:
+        """Wait while the run is paused, and begin to count its time anew."""
+        if not self._going_on.is_set():
+            self._tick()
+            self._going_on.wait()
+            self._clock = time.perf_counter()
 
     def _tick(self, training: bool = True) -> None:
         """Add the time since the last call to what it was spent on."""

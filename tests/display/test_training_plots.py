@@ -8,6 +8,7 @@ from elmo_helpers.display.training_plots import (
     plot_first_steps,
     plot_gradient_cosines,
     plot_learning_rate,
+    plot_runs,
     plot_training_loss,
     plot_validation,
 )
@@ -131,6 +132,26 @@ def test_validation_shows_both_directions_their_mean_and_the_references(n):
     assert set(ax.get_xticks()) == set(data["epoch"]) or n > 12
 
 
+def test_runs_are_told_apart_by_colour_and_marker_and_a_run_has_the_same_one_each_time():
+    runs = {f"run {i}": pd.DataFrame({"tokens": [10, 20], "perplexity": [300.0 - i, 200.0 - i]}) for i in range(30)}
+    runs["failed"] = pd.DataFrame()
+    runs["unmeasured"] = pd.DataFrame({"tokens": [10], "train_loss": [5.0]})
+    ax = plot_runs(runs, {"unigram": 500.0})
+    lines = by_label(ax)
+    assert lines["run 3"].get_xydata().tolist() == [[10, 297], [20, 197]]
+    assert len({(line.get_color(), line.get_marker()) for line in lines.values()}) == len(runs) + 1
+    assert lines["unigram"].get_ydata() == [500, 500]
+    assert ax.get_yscale() == "log"
+    assert len(ax.texts) == 0
+    fewer = by_label(plot_runs({"run 0": runs["run 0"], "run 1": runs["run 1"]}))
+    assert fewer["run 1"].get_color() == lines["run 1"].get_color()
+
+
+@pytest.mark.parametrize("runs", [{}, {"one": pd.DataFrame()}, {"one": pd.DataFrame({"tokens": [1]})}])
+def test_runs_that_were_not_measured_say_so(runs):
+    assert [text.get_text() for text in plot_runs(runs).texts] == ["not measured yet"]
+
+
 @pytest.mark.parametrize(
     ("forward", "reference"), [(1.3, 2.0), (111.0, 112.0), (30.0, 30_000.0), (5.0, 2_000_000.0), (float("nan"), 50.0)]
 )
@@ -150,6 +171,7 @@ def test_perplexities_of_any_size_can_be_read_on_the_axis(forward, reference):
         lambda ax: plot_gradient_cosines(pd.DataFrame({20: [0.5]}, index=[1]), ax=ax),
         lambda ax: plot_learning_rate(steps(3), ax=ax),
         lambda ax: plot_validation(history(2), {}, ax=ax),
+        lambda ax: plot_runs({"one": pd.DataFrame({"tokens": [1], "perplexity": [2.0]})}, ax=ax),
     ],
 )
 def test_axes_given_are_drawn_on_and_labelled(draw):

@@ -1,8 +1,11 @@
 """Training: what can be learned is learned, what cannot is not, and the same seed gives the same model."""
 
 import math
+import threading
+import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,7 @@ import torch
 
 from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, TrainingConfig, evaluate, fine_tune, train
+from elmo_helpers.training import loop as loop_module
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.optimization import clip_gradients
 
@@ -293,6 +297,76 @@ def test_a_callback_sees_every_row_and_can_stop(toy_corpus, tmp_path):
     assert not result.finished
     assert seen == [(1, 0), (2, 0), (3, 0), (4, 0), (4, 1), (5, 1), (6, 1)]
     assert (tmp_path / "m" / "training" / "checkpoints" / "step-000000006").is_dir()
+
+
+class PausesOnce:
+    """Pauses a run at a step, and has another thread do something after a while."""
+
+    def __init__(self, then: str, step: int = 3, seconds: float = 0.5):
+        self.then, self.step, self.seconds = then, step, seconds
+        self.begun, self.paused_at, self.timer = [], None, None
+
+    def begin(self, loop):
+        self.begun.append(loop.progress.step)
+
+    def __call__(self, loop):
+        if loop.progress.step == self.step and self.paused_at is None:
+            self.paused_at = time.perf_counter()
+            loop.pause()
+            self.timer = threading.Timer(self.seconds, getattr(loop, self.then))
+            self.timer.start()
+
+
+def test_a_pause_changes_nothing_and_does_not_count(toy_corpus):
+    settings = TrainingConfig(epochs=2, batch_size=3, log_every=1)
+    start = time.perf_counter()
+    unbroken = train(toy_corpus, TINY, settings, progress=False)
+    usual = time.perf_counter() - start
+    callback = PausesOnce("resume", seconds=1.0 + 3 * usual)
+    paused = train(toy_corpus, TINY, settings, callback=callback, progress=False)
+    assert time.perf_counter() - callback.paused_at > callback.seconds
+    assert callback.begun == [0]
+    assert torch.equal(weights(unbroken.model), weights(paused.model))
+    pd.testing.assert_frame_equal(untimed(unbroken.steps), untimed(paused.steps), check_exact=True)
+    assert paused.history.seconds.sum() < callback.seconds
+
+
+def test_a_pause_does_not_use_up_the_minutes(toy_corpus, monkeypatch):
+    clock = {"now": 0.0}
+
+    def tick():
+        clock["now"] += 0.001
+        return clock["now"]
+
+    def pause_for_a_day(loop):
+        def go_on():
+            clock["now"] += 24 * 60 * 60
+            loop.resume()
+
+        if loop.progress.step == 2:
+            loop.pause()
+            threading.Timer(0.05, go_on).start()
+
+    monkeypatch.setattr(loop_module, "time", SimpleNamespace(perf_counter=tick))
+    settings = TrainingConfig(epochs=None, steps=5, minutes=1.0, batch_size=3, log_every=1)
+    result = train(toy_corpus, TINY, settings, callback=pause_for_a_day, progress=False)
+    assert clock["now"] > 24 * 60 * 60
+    assert len(result.steps) == 5
+    assert result.history.seconds.sum() < 1
+
+
+def test_a_run_that_is_paused_can_be_stopped(toy_corpus):
+    callback = PausesOnce("stop", seconds=0.05)
+    settings = TrainingConfig(epochs=9, batch_size=3, log_every=1)
+    result = train(toy_corpus, TINY, settings, callback=callback, progress=False)
+    assert not result.finished
+    assert result.steps.step.tolist() == [1, 2, 3]
+
+    def stop_and_pause(loop):
+        loop.stop()
+        loop.pause()  # too late, or it would wait for ever
+
+    assert len(train(toy_corpus, TINY, settings, callback=stop_and_pause, progress=False).steps) == 1
 
 
 def test_bf16_trains_nearly_the_same(toy_corpus):

@@ -1,0 +1,168 @@
+"""A map of a word's occurrences: two principal components, and clusters that keep their colours from map to map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+from threadpoolctl import ThreadpoolController
+
+from elmo_helpers.checks import whole_number
+from elmo_helpers.errors import ElmoHelpersError
+
+MAX_CLUSTERS = 6  # as many colours as are told apart on white
+_EQUAL = 1e-4  # of the largest number: vectors that differ by less are one, but for rounding
+_BETTER = 0.95  # of the former clusters' squared distances: then new clusters are worth another colouring
+_SHOWN_LETTERS = 14  # of a word in the name of a cluster
+
+
+@dataclass(frozen=True)
+class ContextMap:
+    """Where each of n occurrences is drawn, and in which cluster.
+
+    Attributes:
+        points: (n, 2) float32, the first two principal components.
+        explained: The share of the vectors' variance that the two hold; 1 where all vectors are the same.
+        clusters: (n,) int64, from 0.
+    """
+
+    points: np.ndarray
+    explained: float
+    clusters: np.ndarray
+
+
+def mix_layers(layers: np.ndarray, shares: Sequence[float], gamma: float = 1.0) -> np.ndarray:
+    """γ Σ_l s_l h_l, as `ScalarMix` computes it, with the shares given by themselves.
+
+    Args:
+        layers: (L + 1, n, dim) float32.
+        shares: L + 1 numbers of at least 0, not all 0; they are divided by their sum.
+        gamma: γ.
+
+    Returns:
+        (n, dim) float32.
+
+    Raises:
+        ElmoHelpersError: There are not as many shares as layers, one is negative, or all are 0.
+    """
+    shares = np.asarray(shares, dtype=np.float64)
+    if shares.shape != layers.shape[:1]:
+        raise ElmoHelpersError(f"shares: expected {len(layers)}, one a layer, and got {shares.size}.")
+    if not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
+        raise ElmoHelpersError("shares: all are 0, or one is below it: raise one above 0.")
+    return np.tensordot((gamma * shares / shares.sum()).astype(np.float32), layers, 1)
+
+
+def map_contexts(
+    vectors: np.ndarray, n_clusters: int, former: ContextMap | None = None, *, seed: int = 0
+) -> ContextMap:
+    """Project vectors to a plane by PCA, and cluster them, whole as they are, by k-means.
+
+    With a former map of the same occurrences, axes point the way they did, and clusters keep their numbers. The former
+    clusters are moved on to the new vectors, unless clusters found afresh fit clearly better: k-means finds another
+    one of several about equally good partitions each time, and the colours would jump with every small step.
+
+    Args:
+        vectors: (n, dim) float, n at least 1.
+        n_clusters: From 1 to 6; there are fewer where fewer vectors are distinct.
+        former: The map before, or None.
+        seed: Of the starts of k-means.
+
+    Raises:
+        ElmoHelpersError: `n_clusters` is another number.
+    """
+    if whole_number("n_clusters", n_clusters, 1) > MAX_CLUSTERS:
+        raise ElmoHelpersError(f"n_clusters={n_clusters}: expected at most {MAX_CLUSTERS}.")
+    # Some thousand rows are soon done by one thread; several would wait for each other, and add in another order.
+    with _threads().limit(limits=1):
+        return _map(vectors, n_clusters, former, seed)
+
+
+def name_clusters(clusters: np.ndarray, before: Sequence[str], after: Sequence[str], n_words: int = 3) -> list[str]:
+    """A name for each cluster: the words beside the occurrence that are most typical of it.
+
+    Typical is a word whose share within the cluster is furthest above its share in the others.
+
+    Args:
+        clusters: (n,) int64, from 0.
+        before: The word before each occurrence.
+        after: The word after each.
+        n_words: How many to name.
+
+    Returns:
+        Names such as "1: the — / — of (34)", where the dash stands for the occurrence, with number and size.
+    """
+    sizes = np.bincount(clusters)
+    sides = []
+    for words, form in ((before, "{} —"), (after, "— {}")):
+        distinct, ids = np.unique(np.array(words, dtype=object), return_inverse=True)
+        counts = np.zeros((len(sizes), len(distinct)))
+        np.add.at(counts, (clusters, ids), 1)
+        sides.append((counts, [form.format(_short(word)) for word in distinct]))
+    counts = np.concatenate([side[0] for side in sides], axis=1)
+    forms = [form for side in sides for form in side[1]]
+    inside = counts / np.maximum(sizes, 1)[:, None]
+    outside = (counts.sum(0) - counts) / np.maximum(len(clusters) - sizes, 1)[:, None]
+    typical = np.argsort(-(inside - outside), axis=1, kind="stable")[:, :n_words]
+    named = [[forms[j] for j in row if inside[i, j] > outside[i, j]] for i, row in enumerate(typical)]
+    return [f"{i + 1}: {' / '.join(words) or 'no occurrence'} ({sizes[i]:,})" for i, words in enumerate(named)]
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= _SHOWN_LETTERS else word[: _SHOWN_LETTERS - 1] + "…"
+
+
+def _project(centred: np.ndarray) -> tuple[np.ndarray, float]:
+    """The first two principal components, (n, 2), and the share of the variance that they hold."""
+    # By the (dim, dim) table of products: of many rows, that is far quicker than their singular values.
+    values, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
+    total = values.sum()
+    directions = directions[:, ::-1][:, :2]
+    directions *= np.where(directions[np.abs(directions).argmax(0), np.arange(directions.shape[1])] < 0, -1, 1)
+    points = np.zeros((len(centred), 2), dtype=np.float32)
+    points[:, : directions.shape[1]] = centred @ directions
+    return points, float(values[-2:].sum() / total) if total > 0 else 1.0
+
+
+def _map(vectors: np.ndarray, n_clusters: int, former: ContextMap | None, seed: int) -> ContextMap:
+    centred = vectors - vectors.mean(0)
+    size = np.abs(vectors).max()
+    if np.abs(centred).max() <= _EQUAL * size:
+        centred = np.zeros_like(centred)
+    # Clusters do not depend on γ, so that numbers of any size are brought to the same one.
+    scaled = centred / (np.abs(centred).max() or 1)
+    n_distinct = len({row.tobytes() for row in np.round(scaled / _EQUAL).astype(np.int32)})
+    points, explained = _project(centred)
+    clusters = np.zeros(len(vectors), dtype=np.int64)
+    if former is not None and len(former.points) == len(points):
+        points *= np.where((points * former.points).sum(0) < 0, -1, 1).astype(points.dtype)
+        clusters = former.clusters
+    return ContextMap(points, explained, _cluster(scaled, min(n_clusters, n_distinct), clusters, seed))
+
+
+def _cluster(vectors: np.ndarray, n: int, former: np.ndarray, seed: int) -> np.ndarray:
+    """The number of each vector's cluster: as many of the former numbers stay as can."""
+    if n <= 1:
+        return np.zeros(len(vectors), dtype=np.int64)
+    found = KMeans(n, n_init=3, random_state=seed).fit(vectors)
+    members = np.eye(max(n, former.max() + 1), dtype=vectors.dtype)[former]  # (n, clusters), 1 where one is in it
+    sizes = members.sum(0)
+    if len(sizes) == n and sizes.all():
+        moved = KMeans(n, init=members.T @ vectors / sizes[:, None], n_init=1).fit(vectors)
+        if found.inertia_ >= _BETTER * moved.inertia_:
+            return moved.labels_.astype(np.int64)
+    common = np.eye(n)[found.labels_].T @ members[:, :n]
+    new, number = linear_sum_assignment(-common)
+    numbers = np.empty(n, dtype=np.int64)
+    numbers[new] = number
+    return numbers[found.labels_]
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """Of the thread pools of this process; looked for once, which takes longer than to cluster."""
+    return ThreadpoolController()

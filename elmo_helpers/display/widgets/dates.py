@@ -1,0 +1,34 @@
+"""The dates of titles as widgets take and show them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from elmo_helpers.errors import ElmoHelpersError
+
+
+def checked_dates(dates: Sequence[object] | None, n: int) -> np.ndarray:
+    """The date of each of n titles, (n,) datetime64[D]; NaT where there is none, and everywhere of None.
+
+    Raises:
+        ElmoHelpersError: There is not one a title, or something is neither a date nor missing.
+    """
+    if dates is None:
+        return np.full(n, "NaT", dtype="datetime64[D]")
+    try:
+        if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M":  # which holds any year already
+            dates = pd.to_datetime(pd.Series(list(dates)), format="ISO8601").to_numpy()
+        days = dates.astype("datetime64[D]")
+    except (TypeError, ValueError) as error:
+        raise ElmoHelpersError(f"dates: expected dates such as 2001-12-31, or NaT ({error}).") from None
+    if days.shape != (n,):
+        raise ElmoHelpersError(f"dates: expected {n}, one a title, and got {days.size}.")
+    return days
+
+
+def date_text(date: np.datetime64) -> str:
+    """2001-12-31, or "no date"."""
+    return "no date" if np.isnat(date) else str(date)

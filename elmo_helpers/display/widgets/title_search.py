@@ -1,0 +1,145 @@
+"""A title typed, and the titles nearest to it, with their dates and how these spread over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+import pandas as pd
+
+from elmo_helpers.checks import whole_number
+from elmo_helpers.display.search_plots import plot_dates_of_nearest
+from elmo_helpers.display.widgets.dates import checked_dates, date_text
+from elmo_helpers.display.widgets.fields import Message, Picture
+from elmo_helpers.display.widgets.tables import table_html
+from elmo_helpers.encoding.encoder import Encoder
+from elmo_helpers.encoding.nearest import nearest_rows, unit_rows
+from elmo_helpers.errors import ElmoHelpersError
+
+_WIDE = {"description_width": "110px"}
+
+
+class TitleSearch(widgets.VBox):
+    """Type a title and press Enter: the titles with the highest cosine to it, and when they were written.
+
+        TitleSearch(Encoder(model), titles, dates, vectors=encoder.encode(titles, "mean"))
+
+    The vectors are scaled to length 1 once, so that a search is one product of a matrix and a vector.
+
+    Attributes:
+        title, pooling, n_in_figure: The controls: a text field, a list to choose from, and a slider for how many of the
+            nearest titles the figure counts.
+        message, table, picture: What is wrong with what was typed; the nearest titles; their spread over time.
+        nearest: The rows of the nearest titles, as many as the figure counts, the nearest first; (n,) int64.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        titles: Sequence[str] | Sequence[Sequence[str]],
+        dates: Sequence[object] | None,
+        *,
+        vectors: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        pooling: str = "mean",
+        title: str = "",
+        neighbours: int = 10,
+        in_figure: int = 100,
+    ) -> None:
+        """The controls, and what is found for `title`.
+
+        Args:
+            encoder: Makes the vector of what is typed.
+            titles: The titles that are searched, raw or as lists of tokens.
+            dates: The date of each, NaT or None for one without; None: none has one.
+            vectors: (N, dim) float, what `encoder.encode(titles, pooling)` gives; or several of them by their pooling,
+                to choose from; None: they are made now.
+            pooling: Of the vectors; of several, the one at first.
+            title: What to search for at first; empty: nothing yet.
+            neighbours: Titles in the table.
+            in_figure: Titles that the figure counts at first.
+
+        Raises:
+            ElmoHelpersError: There are no titles, not one date or vector a title, or an argument is of the wrong kind.
+        """
+        if isinstance(titles, str) or not len(titles):
+            raise ElmoHelpersError("titles: expected a list of at least one title.")
+        self._encoder, self._titles = encoder, titles
+        self._dates = checked_dates(dates, len(titles))
+        self._n_shown = whole_number("neighbours", neighbours, 1)
+        in_figure = min(whole_number("in_figure", in_figure, 1), len(titles))
+        if vectors is None:
+            vectors = encoder.encode(titles, pooling, progress=True)
+        if not isinstance(vectors, Mapping):
+            vectors = {pooling: vectors}
+        if pooling not in vectors:
+            raise ElmoHelpersError(f"pooling={pooling!r}: expected one of {', '.join(vectors)}.")
+        self._units = {name: self._checked(name, rows) for name, rows in vectors.items()}
+        self.nearest = np.empty(0, dtype=np.int64)
+
+        wide = {"style": _WIDE, "layout": {"width": "90%"}}
+        narrow = {"style": _WIDE, "layout": {"width": "420px"}}
+        self.title = widgets.Text(
+            title, description="Title", placeholder="Type a title and press Enter", continuous_update=False, **wide
+        )
+        self.pooling = widgets.Dropdown(options=list(vectors), value=pooling, description="Pooling", **narrow)
+        self.n_in_figure = widgets.IntSlider(
+            in_figure, min=1, max=min(1000, len(titles)), description="In the figure", **narrow
+        )
+        self.message, self.table, self.picture = Message(), widgets.HTML(), Picture()
+        super().__init__([self.title, self.message, self.pooling, self.n_in_figure, self.table, self.picture])
+        self.box = self
+        for control in (self.title, self.pooling, self.n_in_figure):
+            control.observe(lambda _: self._search(), "value")
+        if title:
+            self._search()
+
+    def search(self, title: str, n: int = 10, pooling: str | None = None) -> pd.DataFrame:
+        """The n titles with the highest cosine to `title`, the nearest first.
+
+        Returns:
+            A table with the columns cosine, date and title; its index is the row of each title.
+
+        Raises:
+            ElmoHelpersError: There is no word in `title`.
+        """
+        pooling = self.pooling.value if pooling is None else pooling
+        (tokens,) = self._encoder.tokenize([title])
+        if not tokens:
+            raise ElmoHelpersError("Type a title of at least one word.")
+        rows, cosines = nearest_rows(self._units[pooling], self._encoder.encode([tokens], pooling)[0], n)
+        found = {"cosine": cosines, "date": self._dates[rows], "title": [self._text(row) for row in rows]}
+        return pd.DataFrame(found, index=rows)
+
+    def _checked(self, pooling: str, vectors: np.ndarray) -> np.ndarray:
+        dim = self._encoder.encode([["a"]], pooling).shape[1]
+        if np.shape(vectors) != (len(self._titles), dim):
+            raise ElmoHelpersError(
+                f"vectors: expected {(len(self._titles), dim)}, one a title as “{pooling}” gives, and got "
+                f"{np.shape(vectors)}."
+            )
+        return unit_rows(vectors)
+
+    def _text(self, row: int) -> str:
+        title = self._titles[row]
+        return title if isinstance(title, str) else " ".join(title)
+
+    def _search(self) -> None:
+        with self.message.of_errors():
+            n = self.n_in_figure.value
+            found = self.search(self.title.value, max(n, self._n_shown))
+            self.nearest = found.index.to_numpy()[:n]
+            rows = [
+                [str(i), f"{cosine:.3f}", date_text(self._dates[row]), title]
+                for i, (row, cosine, title) in enumerate(
+                    zip(found.index, found["cosine"], found["title"], strict=True), 1
+                )
+            ]
+            self.table.value = table_html(
+                ["", "cosine", "date", "title"], rows[: self._n_shown], "rrlw", caption="Nearest titles"
+            )
+            dates = self._dates[self.nearest]
+            dated = dates[~np.isnat(dates)]
+            span = f", from {dated.min()} to {dated.max()}" if len(dated) else ""
+            ax = plot_dates_of_nearest(dates, self._dates)
+            self.picture.show(ax.figure, f"Spread over time of the {n} nearest titles{span}, beside all titles.")

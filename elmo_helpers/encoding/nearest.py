@@ -1,0 +1,50 @@
+"""Which rows of a matrix are nearest to a vector, by the cosine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from elmo_helpers.errors import ElmoHelpersError
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Each row divided by its length, so that a product of two rows is their cosine; a row of zeros stays.
+
+    Args:
+        vectors: (N, dim) float, or one (dim,).
+
+    Returns:
+        Float32, of the same shape.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def nearest_rows(units: np.ndarray, vector: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The n rows with the highest cosine to a vector, the nearest first; of equal ones the first row.
+
+    One product of a matrix and a vector, and no sorting of what is not among the n.
+
+    Args:
+        units: (N, dim) float32, from `unit_rows`, made once for many questions.
+        vector: (dim,) float, of any length.
+        n: How many; all, where there are fewer.
+
+    Returns:
+        - The rows, (min(n, N),) int64.
+        - The cosine of each, (min(n, N),) float32.
+
+    Raises:
+        ElmoHelpersError: The vector is of another width.
+    """
+    if units.ndim != 2 or np.shape(vector) != units.shape[1:]:
+        raise ElmoHelpersError(f"vector: expected {units.shape[1:]} numbers, as the rows have, got {np.shape(vector)}.")
+    cosines = units @ unit_rows(vector)
+    n = min(n, len(cosines))
+    if n < 1:
+        return np.empty(0, dtype=np.int64), cosines[:0]
+    lowest = np.partition(cosines, len(cosines) - n)[len(cosines) - n]
+    candidates = np.flatnonzero(cosines >= lowest)
+    rows = candidates[np.argsort(-cosines[candidates], kind="stable")[:n]]
+    return rows, cosines[rows]

@@ -1,0 +1,59 @@
+"""Which layers a component of another library gives, from what its settings can say: words and plain numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from elmo_helpers.checks import choice, number
+from elmo_helpers.config import BiLMConfig
+from elmo_helpers.encoding.selection import Selection
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.scalar_mix import ScalarMix
+
+_NO_SHARE = -1e4  # e to this power is 0 in float32, and it is finite, as a ScalarMix asks for
+
+
+def check_layers(layers: Any, names: Sequence[str]) -> None:
+    """Check that `layers` is one of `names`, or weights.
+
+    Raises:
+        ElmoHelpersError: It is neither, a weight is below 0, or all are 0.
+    """
+    if isinstance(layers, str) or not isinstance(layers, Sequence):
+        if layers not in names:
+            raise ElmoHelpersError(
+                f"layers={layers!r}: expected one of {', '.join(names)}, or a list of weights, one a layer."
+            )
+        return
+    weights = [number("layers: a weight", weight, "a number of at least 0") for weight in layers]
+    if not any(weights):
+        raise ElmoHelpersError(f"layers={list(layers)!r}: expected at least one weight above 0.")
+
+
+def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, pooling: str = "mean") -> Selection:
+    """The selection that the settings ask for.
+
+    Args:
+        level, pooling: See `Selection`.
+        layers: "average", "top", "all", or weights w_l of Σ_l w_l h^l, as many as there are layers. Those of a learned
+            `ScalarMix` are `(mix.gamma * mix.shares).tolist()`.
+        config: The model's.
+
+    Raises:
+        ElmoHelpersError: A setting is of the wrong kind, or there are not as many weights as layers.
+    """
+    check_layers(layers, ("average", "top", "all"))
+    if isinstance(layers, str):
+        return Selection(level, choice("layers", layers, ("average", "top", "all")), pooling)
+    plain = Selection(level, "average", pooling)
+    if len(layers) != plain.n_layers(config):
+        raise ElmoHelpersError(
+            f"layers={list(layers)!r}: expected {plain.n_layers(config)} weights for these vectors of the model, or "
+            "'average' or 'top'."
+        )
+    # A mix has γ and shares of sum 1: here γ is the sum of the weights.
+    mix = ScalarMix(len(layers), [math.log(w) if w else _NO_SHARE for w in layers], trainable=False)
+    mix.gamma.data.fill_(math.fsum(layers))
+    return Selection(level, "mix", pooling, mix)

@@ -1,0 +1,165 @@
+"""A model's way to and from the Hugging Face Hub: the files of `BiLM.save`, and a model card beside them.
+
+The names and arguments are those of `huggingface_hub`'s own mixin for models. That library is loaded only where the
+Hub is asked for something, and none of the files that are fetched can run code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import whole_file
+from elmo_helpers.model.model_card import CARD, Run, model_card
+from elmo_helpers.model.storage import FILES
+
+_is_repo_id = re.compile(r"\w[\w.-]*/\w[\w.-]*").fullmatch
+
+
+class HubModel:
+    """`from_pretrained`, `save_pretrained` and `push_to_hub` of a model that has `save` and `load`."""
+
+    folder: Path | None = None  # where the model was loaded from: its run's figures may be there
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike,
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+    ) -> Self:
+        """Read a model from a directory, or from the Hugging Face Hub; it is in evaluation mode.
+
+        Args:
+            name: A directory that `save` or `save_pretrained` wrote, or, where there is none of that name, a model on
+                the Hub, "owner/name". With a directory, nothing is fetched and the other arguments have no effect.
+            revision: A branch, tag or commit on the Hub.
+            token: Of the Hub, for private models; None: the one that is kept on this machine, if any.
+            cache_dir: Where fetched files are kept.
+            force_download: Fetch files that are kept already anew.
+            local_files_only: Fetch nothing, and take what is kept.
+
+        Raises:
+            ElmoHelpersError: There is no such model, a file cannot be fetched, is missing or damaged.
+        """
+        directory = Path(name)
+        if directory.is_dir():
+            return cls.load(directory)
+        if not isinstance(name, str) or not _is_repo_id(name):
+            raise ElmoHelpersError(
+                f"{os.fspath(name)} is no directory: name one that BiLM.save wrote, or a model on the Hugging Face Hub "
+                "as 'owner/name'."
+            )
+        with _hub(f"{name} is no directory here, and cannot be fetched from the Hugging Face Hub") as hub:
+            fetched = hub.snapshot_download(
+                name,
+                revision=revision,
+                token=token,
+                cache_dir=cache_dir,
+                force_download=force_download,
+                local_files_only=local_files_only,
+                allow_patterns=list(FILES),
+                library_name="elmo_helpers",
+            )
+        return cls.load(fetched)
+
+    def save_pretrained(self, directory: str | os.PathLike, *, run: str | os.PathLike | None = None) -> None:
+        """Write the model as `save` does, and a model card, README.md, where there is none yet.
+
+        Args:
+            directory: Where to.
+            run: The directory of the run that trained the model, whose settings and perplexities the card tells; None:
+                the directory that the model was loaded from, if there is a run with these weights.
+
+        Raises:
+            ElmoHelpersError: The directory cannot be written to, or `run` holds no run or other weights.
+        """
+        card = Path(directory) / CARD
+        # Read before the model is written, which may be to the directory of the run itself.
+        text = None if card.exists() else self._card(Path(directory).resolve().name, run)
+        self.save(directory)
+        if text is not None:
+            with whole_file(card) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        run: str | os.PathLike | None = None,
+        commit_message: str = "Push a model with elmo_helpers",
+        private: bool | None = None,
+        token: str | bool | None = None,
+        branch: str | None = None,
+        create_pr: bool | None = None,
+    ) -> str:
+        """Put the model on the Hugging Face Hub, in a repository that is made where there is none.
+
+        Args:
+            repo_id: "owner/name", or a name among your own.
+            run: See `save_pretrained`. A README.md that the repository has already stays as it is.
+            commit_message: Of the commit.
+            private: Whether a new repository is private; None: as the owner's default is.
+            token: See `from_pretrained`.
+            branch: The branch to write to; None: the main one.
+            create_pr: Propose the files in a pull request, in the place of writing them.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            ElmoHelpersError: `run` holds no run or other weights, or the Hub refuses.
+        """
+        with TemporaryDirectory() as temporary:
+            directory = Path(temporary)
+            self.save(directory)
+            text = self._card(repo_id, run)
+            with _hub(f"{repo_id} cannot be written to on the Hugging Face Hub") as hub:
+                api = hub.HfApi(token=token)
+                repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+                if branch is not None:
+                    api.create_branch(repo_id, branch=branch, exist_ok=True)
+                if not api.file_exists(repo_id, CARD, revision=branch):
+                    (directory / CARD).write_text(text, encoding="utf-8")
+                done = api.upload_folder(
+                    repo_id=repo_id,
+                    folder_path=directory,
+                    commit_message=commit_message,
+                    revision=branch,
+                    create_pr=create_pr,
+                )
+        return str(done.commit_url)
+
+    def _card(self, name: str, run: str | os.PathLike | None) -> str:
+        if run is not None:
+            return model_card(self, name, Run.read(run, self.state_dict()))
+        return model_card(self, name, None if self.folder is None else Run.find(self.folder, self.state_dict()))
+
+
+@contextmanager
+def _hub(what: str) -> Iterator[Any]:
+    """The library huggingface_hub; what it raises becomes one sentence that begins with `what`."""
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import EntryNotFoundError, HTTPError
+    except ImportError:
+        raise ElmoHelpersError(
+            f"{what}: huggingface_hub is not installed; run `pip install elmo_helpers[hub]`, or name a directory."
+        ) from None
+    try:
+        yield huggingface_hub
+    except ElmoHelpersError:
+        raise
+    except (OSError, ValueError, EntryNotFoundError, HTTPError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ElmoHelpersError(f"{what} ({reason:.300}): check the name, the token and the network.") from error

@@ -1,0 +1,217 @@
+"""The model card: what a model is, how it was trained and how to load it, as Markdown with the Hub's YAML header."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import torch
+from torch import Tensor
+
+from elmo_helpers.config import WordEmbeddingConfig
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import read_bytes, read_json
+from elmo_helpers.model.storage import is_model, read_model
+
+if TYPE_CHECKING:
+    from elmo_helpers.model.bilm import BiLM
+
+CARD = "README.md"
+_HEADER = """---
+library_name: elmo_helpers
+pipeline_tag: feature-extraction
+tags:
+- elmo
+- bilm
+- word-embeddings
+- pytorch
+---
+"""
+_MAX_ROWS = 12  # of the table of perplexities
+_COLUMNS = {
+    "step": "step",
+    "epoch": "epoch",
+    "tokens": "tokens read",
+    "train_loss": "training loss",
+    "forward": "forward",
+    "backward": "backward",
+    "perplexity": "mean",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the directory of a run says about its training.
+
+    Attributes:
+        settings: Of the run, `TrainingConfig` as plain data.
+        history: Rows of history.csv, in order; an empty cell is None.
+        is_fine_tuned: Whether it began from another model.
+    """
+
+    settings: dict[str, Any]
+    history: list[dict[str, float | None]]
+    is_fine_tuned: bool
+
+    @classmethod
+    def read(cls, directory: str | os.PathLike, weights: dict[str, Tensor]) -> Self:
+        """The run in `directory`, which has trained these weights.
+
+        Raises:
+            ElmoHelpersError: There is none, a file of it is damaged, or its model has other weights.
+        """
+        directory = Path(directory)
+        header = directory / "training" / "run.json"
+        if not header.is_file():
+            raise ElmoHelpersError(f"run: {directory} holds no run: name the directory that `train` wrote to.")
+        if not _are_equal(read_model(directory)[3], weights):
+            raise ElmoHelpersError(
+                f"run: the model in {directory} has other weights than this one, so its figures would not be true of "
+                "it: name the run that made this model, or none."
+            )
+        data = read_json(header)
+        if not isinstance(data, dict) or not isinstance(data.get("config"), dict):
+            raise ElmoHelpersError(f"{header}: expected the settings of a run under 'config': name another run.")
+        return cls(data["config"], _history(directory / "training" / "history.csv"), "new" not in str(data.get("kind")))
+
+    @classmethod
+    def find(cls, directory: Path, weights: dict[str, Tensor]) -> Self | None:
+        """The run in `directory`; None where there is none, or it has trained other weights.
+
+        Raises:
+            ElmoHelpersError: A file of it is damaged.
+        """
+        if not (directory / "training" / "run.json").is_file() or not is_model(directory):
+            return None
+        return cls.read(directory, weights) if _are_equal(read_model(directory)[3], weights) else None
+
+
+def model_card(model: BiLM, name: str, run: Run | None = None) -> str:
+    """The card of a model.
+
+    Args:
+        model: The model.
+        name: Its repository or directory, for the example.
+        run: The run that trained it, if it is known.
+    """
+    sections = [_HEADER + f"\n# ELMo: {name}", _what(model), _how_to_load(model, name), _sizes(model)]
+    if run is not None:
+        sections += _training(run)
+    sections.append(
+        "## Licence\n\nThe owner of the model says here, and as `license:` in the header of this file, under which "
+        "terms it may be used. The text that it was trained on may have terms of its own."
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _what(model: BiLM) -> str:
+    case = "in lower case" if model.text.lowercase else "in upper and lower case"
+    return (
+        "A bidirectional language model after [Peters et al. 2018](https://aclanthology.org/N18-1202/), whose layers "
+        f"are vectors of words in context. It reads text {case}, cut into tokens by the tokenizer "
+        f"`{model.text.tokenizer}`."
+    )
+
+
+def _how_to_load(model: BiLM, name: str) -> str:
+    return f"""## How to load it
+
+```python
+from elmo_helpers import BiLM, Encoder
+
+encoder = Encoder(BiLM.from_pretrained("{name}"))
+vectors = encoder.encode(["Peace and friendship."], pooling="mean")  # (1, {2 * model.config.output_dim})
+words = encoder.encode_tokens(["Peace and friendship."])[0].layers  # ({model.config.n_layers + 1}, words, \
+{2 * model.config.output_dim})
+```
+
+The files are safetensors and JSON: reading them runs no code."""
+
+
+def _sizes(model: BiLM) -> str:
+    c, cnn = model.config, model.config.char_cnn
+    if isinstance(cnn, WordEmbeddingConfig):
+        words = f"one vector for each of {cnn.n_words:,} words"
+    else:
+        filters = ", ".join(f"{count} of width {width}" for width, count in cnn.filters)
+        words = f"character CNN ({cnn.scheme}, at most {cnn.max_characters} characters; {filters})"
+    n_softmax = 0 if model.softmax is None else sum(p.numel() for p in model.softmax.parameters())
+    n_all = sum(p.numel() for p in model.parameters())
+    softmax = "none" if model.softmax is None else f"{c.softmax}, over {len(model.vocabulary):,} words"
+    rows = [
+        (
+            "token vector",
+            f"{cnn.output_dim} wide, from a {words}" if "CNN" in words else f"{cnn.output_dim} wide, {words}",
+        ),
+        ("LSTM layers of each direction", c.n_layers),
+        ("LSTM cell", c.hidden_dim),
+        ("LSTM output of one direction", c.output_dim),
+        ("skip connections", "yes" if c.skip_connections else "no"),
+        ("softmax", softmax),
+        ("parameters", f"{n_all:,}, of which {n_softmax:,} are the softmax's"),
+    ]
+    return "## Sizes\n\n" + _table(("", ""), rows)
+
+
+def _training(run: Run) -> list[str]:
+    settings = [(f"`{key}`", value) for key, value in run.settings.items() if value is not None]
+    start = "from another model (fine-tuning)" if run.is_fine_tuned else "from fresh weights"
+    sections = [f"## Training\n\nIt began {start}, with these settings:\n\n" + _table(("setting", "value"), settings)]
+    if run.history:
+        best = _best(run.history)
+        rows = [
+            [_shown(key, row.get(key)) for key in _COLUMNS] + ["this model" if i == best else ""]
+            for i, row in enumerate(run.history)
+            if i in _some(len(run.history), best)
+        ]
+        sections.append(
+            "## Perplexity\n\nOn the validation text of the run, forward, backward, and the mean of both:\n\n"
+            + _table((*_COLUMNS.values(), ""), rows)
+        )
+    return sections
+
+
+def _best(history: list[dict[str, float | None]]) -> int:
+    """The row whose model a run keeps: the lowest perplexity, or the last row where none was measured."""
+    measured = [(row["perplexity"], i) for i, row in enumerate(history) if row.get("perplexity") is not None]
+    return min(measured)[1] if measured else len(history) - 1
+
+
+def _some(n: int, best: int) -> set[int]:
+    """At most `_MAX_ROWS` of n rows, evenly apart, the last one and the best one among them."""
+    if n <= _MAX_ROWS:
+        return set(range(n))
+    return {best, *(round(i * (n - 1) / (_MAX_ROWS - 2)) for i in range(_MAX_ROWS - 1))}
+
+
+def _shown(key: str, value: float | None) -> str:
+    if value is None or not math.isfinite(value):
+        return "–"
+    return {"step": "{:,.0f}", "tokens": "{:,.0f}", "epoch": "{:.2f}", "train_loss": "{:.3f}"}.get(
+        key, "{:,.1f}"
+    ).format(value)
+
+
+def _table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _history(path: Path) -> list[dict[str, float | None]]:
+    if not path.is_file():
+        return []
+    try:
+        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8"))))
+        return [{key: float(value) if value else None for key, value in row.items()} for row in rows]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ElmoHelpersError(f"{path} is no table of numbers ({error}): restore it, or name another run.") from None
+
+
+def _are_equal(some: dict[str, Tensor], others: dict[str, Tensor]) -> bool:
+    return some.keys() == others.keys() and all(torch.equal(some[name], others[name].cpu()) for name in some)

@@ -1,0 +1,130 @@
+"""The search for titles without a browser: the state after its controls have moved."""
+
+import html
+import io
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import TOY_TITLES
+from elmo_helpers import ElmoHelpersError, Encoder
+from elmo_helpers.display.widgets.title_search import TitleSearch
+
+TITLES = [*TOY_TITLES, "<b>snow</b> \N{PILE OF POO}", ""]
+DATES = [*pd.date_range("2001-01-01", periods=len(TITLES) - 1), None]
+
+
+@pytest.fixture(autouse=True)
+def no_window():
+    with plt.rc_context({"backend": "agg"}):
+        yield
+        assert not plt.get_fignums()
+
+
+@pytest.fixture
+def encoder(toy_model) -> Encoder:
+    return Encoder(toy_model)
+
+
+@pytest.fixture
+def search(encoder) -> TitleSearch:
+    vectors = {pooling: encoder.encode(TITLES, pooling) for pooling in ("mean", "states")}
+    return TitleSearch(encoder, TITLES, DATES, vectors=vectors, title="the old dog", neighbours=3, in_figure=5)
+
+
+def rows_of(table: str) -> list[list[str]]:
+    rows = re.findall("<tr>(.*?)</tr>", re.search("<tbody>(.*)</tbody>", table).group(1))
+    return [[html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]
+
+
+def by_hand(encoder, title: str, pooling: str) -> tuple[np.ndarray, np.ndarray]:
+    """The titles in the order of their cosine, and the cosines."""
+    vectors = np.concatenate([encoder.encode([t], pooling) for t in TITLES]).astype(np.float64)
+    query = encoder.encode([title], pooling)[0]
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+    cosines = np.divide(vectors @ query, lengths, out=np.zeros(len(vectors)), where=lengths > 0)
+    order = np.argsort(-cosines, kind="stable")
+    return order, cosines[order]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "states"])
+@pytest.mark.parametrize("title", ["the old dog", "A BIRD, and snow!", "\N{PILE OF POO}", "zebra"])
+def test_nearest_titles(search, encoder, title, pooling):
+    search.pooling.value = pooling
+    search.title.value = title
+    order, cosines = by_hand(encoder, title, pooling)
+    assert search.message.text == ""
+    assert search.nearest.tolist() == order[:5].tolist()
+    rows = rows_of(search.table.value)
+    assert [row[3] for row in rows] == [TITLES[i] for i in order[:3]]
+    np.testing.assert_allclose([float(row[1]) for row in rows], cosines[:3], atol=6e-4)
+    dates = [str(pd.Timestamp(DATES[i]).date()) if DATES[i] is not None else "no date" for i in order[:3]]
+    assert [row[2] for row in rows] == dates
+    assert plt.imread(io.BytesIO(search.picture.value)).ndim == 3
+
+
+def test_a_title_finds_itself(search):
+    found = search.search(TITLES[0], 1)
+    assert found.index.tolist() == [0]
+    assert found["cosine"].item() == pytest.approx(1)
+    assert found["title"].item() == TITLES[0]
+
+
+def test_the_figure_counts_as_many_as_the_slider_says(search):
+    picture = search.picture.value
+    search.n_in_figure.value = 1
+    assert len(search.nearest) == 1
+    assert len(rows_of(search.table.value)) == 3
+    assert search.picture.value != picture
+
+
+def test_vectors_are_made_where_there_are_none(encoder, search):
+    own = TitleSearch(encoder, TITLES, DATES, title="the old dog")
+    assert own.nearest[:5].tolist() == search.nearest.tolist()
+    of_tokens = TitleSearch(encoder, [t.split() for t in TOY_TITLES], None, pooling="max", title="home")
+    assert of_tokens.nearest[0] == TOY_TITLES.index("home")
+    assert rows_of(of_tokens.table.value)[0][2:] == ["no date", "home"]
+
+
+@pytest.mark.parametrize("typed", ["", "   ", "\ud800"])
+def test_what_cannot_be_searched_is_said(search, typed):
+    before = search.nearest.tolist(), search.table.value
+    search.title.value = typed
+    assert search.message.text
+    assert (search.nearest.tolist(), search.table.value) == before
+    search.title.value = "snow"
+    assert search.message.text == ""
+
+
+def test_at_first_nothing_is_searched(encoder):
+    search = TitleSearch(encoder, ["the old dog"], [None])
+    assert search.message.text == search.table.value == ""
+    assert search.picture.layout.display == "none"
+    search.title.value = "dog"
+    assert search.nearest.tolist() == [0]
+
+
+def test_every_control_is_labelled(search):
+    assert search.title.description
+    assert search.pooling.description
+    assert search.n_in_figure.description
+    assert not search.title.continuous_update
+
+
+def test_bad_arguments(encoder):
+    vectors = encoder.encode(TITLES, "mean")
+    with pytest.raises(ElmoHelpersError, match="at least one title"):
+        TitleSearch(encoder, [], [])
+    with pytest.raises(ElmoHelpersError, match="dates: expected 12"):
+        TitleSearch(encoder, ["a"] * 12, DATES[:1])
+    with pytest.raises(ElmoHelpersError, match="vectors: expected"):
+        TitleSearch(encoder, TITLES, DATES, vectors=vectors[1:])
+    with pytest.raises(ElmoHelpersError, match="vectors: expected"):
+        TitleSearch(encoder, TITLES, DATES, vectors=vectors, pooling="states")
+    with pytest.raises(ElmoHelpersError, match="pooling='max': expected one of mean"):
+        TitleSearch(encoder, TITLES, DATES, vectors={"mean": vectors}, pooling="max")
+    with pytest.raises(ElmoHelpersError, match="dates: expected dates such as"):
+        TitleSearch(encoder, ["a"], ["yesterday"], vectors=vectors[:1])
