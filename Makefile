@@ -6,20 +6,26 @@ MADE := .venv/made
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help notebooks test lab lint bench clean
+.PHONY: help notebooks html test test-browser lab lint bench clean
 
 # .venv/made is written last, and holds the directory that it was written for. Where it is missing, the
 # environment is half made; where the clone has moved or Python has gone, the environment is of no use.
 $(shell [ "$$(cat $(MADE) 2>/dev/null)" = "$$(pwd -P)" ] && $(PY) -c "" 2>/dev/null || rm -f $(MADE))
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 notebooks: $(MADE)  ## run all notebooks and write their .ipynb (one of them: ARGS=02)
 	@$(PY) notebooks/build.py $(ARGS)
 
+html: $(MADE)  ## write the notebooks, as they were last run, as pages into build/html (elsewhere: ARGS="--output DIR")
+	@$(PY) notebooks/pages.py $(ARGS)
+
 test: $(MADE)  ## run the tests (without the notebooks: ARGS='-m "not notebook"')
 	@$(PY) -m pytest $(ARGS)
+
+test-browser: $(MADE)  ## run the notebooks in JupyterLab in a browser, and try them (keep pictures: ARGS="--screenshots DIR")
+	@$(PY) -m pytest tests/browser $(ARGS)
 
 lab: $(MADE)  ## open the notebooks in JupyterLab
 	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)

@@ -57,6 +57,16 @@ plot_flow(here=1)
 plt.show()
 
 # %% [markdown]
+# And this is what the whole series builds, for a title of three words. Do not try to understand all of it now: each
+# notebook adds a row, and you can come back.
+
+# %% tags=["readme-overview"]
+from elmo_helpers.display.overview_plots import plot_overview
+
+plot_overview()
+plt.show()
+
+# %% [markdown]
 # ## What a bidirectional language model needs of its text
 #
 # A **language model** reads a title word by word and says, at each place, how likely every word is to come next. A
@@ -416,7 +426,7 @@ display(
 # word seen twice teaches little. So how are the words of the *training* titles distributed? (Held-out titles are not
 # looked at: at the test the model must not know more than it would in use.)
 
-# %%
+# %% tags=["readme-preprocess"]
 from elmo_helpers.display.corpus_plots import plot_word_counts
 
 training_counts = Counter(

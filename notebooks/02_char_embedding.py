@@ -37,7 +37,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from IPython.display import Markdown, display
-from ipywidgets import Dropdown, Text, VBox, interactive_output
 from sklearn.decomposition import PCA
 
 import elmo_helpers.display.character_plots as plots
@@ -552,7 +551,7 @@ table_of_filters
 # that carry meaning or grammar: beginnings, endings, marks of the plural or of numbers. After so short a training
 # not every filter has found such a thing: compare the widths. One filter of each width as a figure, with the responses that the same n-grams had before training:
 
-# %%
+# %% tags=["readme-char_embedding"]
 axes = figure(len(ngrams), width=2.7 * len(ngrams), height=3.6)
 for ax, (i, f) in zip(axes, picked[::2], strict=True):
     top = strongest("after", i, f, 8)
@@ -711,50 +710,44 @@ for name, net in nets.items():
 # %% [markdown]
 # ## Try it: any word you like
 #
-# One function shows for a word its ids, what the trained filters of one width answer, and the nearest words. What it
-# cannot read gets a line of text.
+# Last, all of it for one word, with the trained network: its ids, what the filters of one width answer to each window,
+# and the words that lie nearest. We take a word that the corpus does not hold, if `WORDS` has one. This computes the
+# numbers by hand.
 
 # %%
-from elmo_helpers import ElmoHelpersError, normalize_title
-
-
-def look_at(word: str, width: int) -> None:
-    """Show ids, filter responses and nearest words of a typed word."""
-    word = normalize_title(word, corpus.text.lowercase)
-    if not word:
-        print("Type a word.")
-        return
-    try:
-        row = characters.encode([word])[0]
-    except ElmoHelpersError as error:
-        print(error)
-        return
-    bank = [w for w, _ in cnn.config.filters].index(width)
-    responses = trained.filter_responses(trained.embed(encode([word])), bank)[0]  # (filters, positions)
-    labels = plots.character_labels(row, characters)
-    used = int((row != characters.padding_id).sum())
-    n = min(used + 1, responses.shape[1])
-    plots.plot_response_heat(responses[:, :n].numpy(), ["".join(labels[p : p + width]) for p in range(n)])
-    plt.show()
-    numbers, cosines = (values[0] for values in nearest(trained, [word], 8))
-    print(f"{word!r} as ids: {' '.join(str(i) for i in row[:used])}")
-    print("nearest:", ", ".join(f"{frequent[j]} {c:.2f}" for j, c in zip(numbers, cosines, strict=True)))
-
+asked = next((w for w in WORDS if w not in known), word)
+asked_ids = encode([asked])  # (1, C)
+n_asked = int((asked_ids[0] != characters.padding_id).sum())
+letters = plots.character_labels(asked_ids[0], characters)
+answered = trained.filter_responses(trained.embed(asked_ids), bank)[0]  # (filters, positions)
+answered = answered[:, : n_asked + 1].numpy()  # the windows that hold a letter, and one of padding
+heard = ["".join(letters[p : p + width]) for p in range(answered.shape[1])]
+near, near_cosines = (values[0] for values in nearest(trained, [asked], 8))
 
 # %% [markdown]
-# Each row of the picture is one filter, each column a window. Look for rows that are dark purple at one window alone:
-# they have found what they look for.
+# Each row of the second picture is one filter, each column a window. Look for rows that are dark purple at one window
+# alone: they have found what they look for. Which part of the word do its neighbours share?
 
 # %%
-look_at(word, width=3)
+from elmo_helpers.display.spelling_plots import plot_neighbours, plot_spelling
+
+plot_spelling(asked_ids[0, :n_asked], letters[:n_asked], title=f"“{asked}” as ids")
+left, right = figure(2, width=11.5, height=4.8)
+plots.plot_response_heat(answered, heard, ax=left)
+plot_neighbours([frequent[j] for j in near], near_cosines, title=f"Nearest to “{asked}”", ax=right)
+plt.show()
 
 # %% [markdown]
-# With a running kernel, type a word below and press Enter; choose another width with the arrow keys.
+# With a running kernel a field appears below: type any word, misspelled or invented, and press Enter. The Tab key goes
+# on to the width of the filters and to the number of neighbours, which the arrow keys change. What the network cannot
+# read gets a line of text.
 
 # %%
-typed = Text(value=WORDS[1 % len(WORDS)], description="word", continuous_update=False)
-chosen_width = Dropdown(options=[w for w, _ in cnn.config.filters], value=3, description="width")
-VBox([typed, chosen_width, interactive_output(look_at, {"word": typed, "width": chosen_width})])
+from elmo_helpers.display.widgets.character_explorer import CharacterExplorer
+
+explorer = CharacterExplorer(trained, frequent, text=corpus.text, word=asked)
+assert np.allclose([cosine for _, cosine in explorer.nearest(asked, 8)], near_cosines, atol=1e-5), "as by hand"
+explorer
 
 # %% [markdown]
 # ## Recap

@@ -11,6 +11,7 @@
 # - Compute an LSTM step and a title's loss by hand, and find the same numbers in the library.
 # - Tell from a first loss whether a model is sound, and from a loss that is too good whether it cheats.
 # - Test any network of your own for a view of its answers: on random words, and by its derivatives.
+# - Read off which words of a title each direction foresees, and which surprise it.
 
 # %% [markdown]
 # Everything that you may want to change stands in the next cell. Change a value and run the notebook again.
@@ -24,9 +25,13 @@ PRESET = "tutorial"  # sizes of the old tutorial's model; "tiny" is quicker
 VOCABULARY_SIZES = [100, 1_000, 10_000, 100_000]  # V of the fresh models whose first loss is measured
 RANDOM_WORDS = 30  # distinct words of the random text
 RANDOM_LENGTH = 10  # words of each random title
-BATCH_SIZE = 32  # B, random titles in a training step
+BATCH_SIZE = 32  # B, titles in a training step
 STEPS = 400  # training steps on random text, for each of three networks
 LEARNING_RATE = 0.003  # of Adam at the start of this training; it falls to 0
+QUICK_TITLES = 10_000  # titles of the corpus that section 11 trains on, each read once; they are drawn at random
+QUICK_LEARNING_RATE = 0.012  # the highest one of that training
+SCORED = "The government of the United States is strong."  # the title that section 11 looks at, word by word
+LIKELY_WORDS = 6  # how many likely words to show there
 
 # %%
 import importlib.metadata
@@ -822,7 +827,7 @@ torch.manual_seed(SEED)
 bidirectional = OriginalNetwork(D, model.config.hidden_dim, len(corpus.vocabulary), batch_first=True)
 leaking = influence(bidirectional.lstm(x[None])[0][0], x)
 
-# %%
+# %% tags=["readme-bilm"]
 pictures = {
     "Ours, forward: the past": maps[-1][0],
     "Ours, backward: the future": maps[-1][1],
@@ -902,6 +907,111 @@ controls = {
 display(widgets.VBox([*controls.values(), widgets.interactive_output(draw_reads, controls)]))
 
 # %% [markdown]
+# ## 11 · What each direction knows
+#
+# So far nearly every weight was random. What does a model know that has read text, but never its answers? We train one
+# for a moment. How that is done is told in notebook 04, which takes more time for it; here `train` is a box. As there,
+# characters have learned vectors and the upper layer adds its input to its output. The softmax is an **adaptive** one,
+# which has a quick way for rare words, and is exact like the full one. One title in twenty is kept aside.
+
+# %%
+from elmo_helpers import TrainingConfig, train
+
+order = np.random.default_rng(SEED).permutation(len(training))
+aside, drawn = np.split(order, [max(1, len(order) // 20)])
+few_titles = training.select(drawn[:QUICK_TITLES])
+quick = replace(
+    model.config,
+    char_cnn=replace(model.config.char_cnn, embedding_dim=16),
+    skip_connections=True,
+    softmax="adaptive",
+    dropout=0.0,  # each title is read once, so none can be learned by heart
+)
+settings = TrainingConfig(
+    epochs=1,
+    batch_size=BATCH_SIZE,
+    learning_rate=QUICK_LEARNING_RATE,
+    final_learning_rate=QUICK_LEARNING_RATE / 50,
+    warmup_steps=20,
+    seed=SEED,
+)
+trained = train(few_titles, quick, settings).model
+
+# %% [markdown]
+# Has it learned anything? The perplexity on titles that it has not read says so, beside that of a model which only
+# counts how often each word stands in the same titles, whatever stands beside it.
+
+# %%
+from elmo_helpers import UnigramModel, evaluate
+
+unread = training.select(aside[:1000])
+ours, counted = evaluate(trained, unread), UnigramModel(few_titles).evaluate(unread)
+display(
+    Markdown(f"""Perplexity on {len(unread):,} titles that neither has read: **{ours.perplexity:.0f}** after
+{len(few_titles):,} titles, **{counted.perplexity:.0f}** for counting words.""")
+)
+
+# %% [markdown]
+# Now one title, word by word. The **surprise** of a word is $-\log_2 p$, in **bits**: 0 if it was certain, 1 for the side
+# of a coin, and each further bit halves the probability. `Scorer` gives log p of each word in both directions, which are
+# the numbers of section 6:
+
+# %%
+from elmo_helpers import Scorer
+
+scorer = Scorer(trained)
+scores = scorer.score([SCORED])[0]
+
+scored_tokens, scored_batch = read_title(SCORED)
+half, ids = trained.config.output_dim, scored_batch.targets[0]
+with torch.no_grad():
+    top = trained(scored_batch.characters, scored_batch.tokens, scored_batch.lengths).layers[-1, 0]  # (T, 2P)
+    log_p_forward, log_p_backward = (trained.softmax.log_probabilities(h) for h in (top[:, :half], top[:, half:]))
+for t in range(1, len(ids) - 1):  # the words: word t - 1 stands at position t
+    assert math.isclose(scores.forward[t - 1], log_p_forward[t - 1, ids[t]], abs_tol=1e-4)
+    assert math.isclose(scores.backward[t - 1], log_p_backward[t + 1, ids[t]], abs_tol=1e-4)
+
+# %% [markdown]
+# Dark words were foreseen, bright ones were not. The colours end at about $\log_2 V$, the surprise of a model that knows nothing.
+# Where do the two rows differ? The frame marks the word where they differ most.
+
+# %%
+from elmo_helpers.display.scoring_plots import plot_surprise
+
+chosen = int(np.abs(scores.forward - scores.backward).argmax())
+plot_surprise(scores, chosen=chosen, limit=math.log2(len(corpus.vocabulary) - 1))
+plt.show()
+
+# %% [markdown]
+# The two sums above the figure are two measurements of one thing: by the chain rule of section 1, each is $-\log_2$ of the
+# probability of the whole title. Models that knew the language perfectly would agree on it; these two were trained
+# apart, and neither is perfect.
+#
+# For the framed word: which words would each direction have put there? None of them reads the word itself. The third
+# picture multiplies both answers, so that a word has to please both sides. The word that really stands there is set off,
+# if it is among them.
+
+# %%
+from elmo_helpers.display.scoring_plots import plot_likely_words
+
+with_gap = [*scores.tokens[:chosen], "___", *scores.tokens[chosen + 1 :]]
+for ax, direction in zip(figure(3, 12, 1.4 + 0.27 * LIKELY_WORDS), ("forward", "backward", "both"), strict=True):
+    fills = scorer.fill(with_gap, LIKELY_WORDS, direction=direction)
+    plot_likely_words(fills, direction=direction, word=scores.tokens[chosen], ax=ax)
+plt.show()
+print(" ".join(with_gap))
+
+# %% [markdown]
+# Where both sides leave room for the same word, both together are surer of it than either. That is what ELMo wants two
+# directions for: its vectors hold what both know. If you run this notebook, you can ask about titles of your own: type
+# one and press Enter; the Tab key goes on to the words, which are buttons.
+
+# %%
+from elmo_helpers.display.widgets.direction_explorer import DirectionExplorer
+
+DirectionExplorer(scorer, SCORED, n_words=LIKELY_WORDS)
+
+# %% [markdown]
 # ## Recap
 #
 # - A language model gives a title a probability, token by token. A biLM does so from both ends, with two stacks of LSTMs
@@ -911,6 +1021,7 @@ display(widgets.VBox([*controls.values(), widgets.interactive_output(draw_reads,
 # - The loss is the sum of −log p over real predictions. A fresh model's loss is log V.
 # - No model can be below the entropy of random text unless it sees its answers. A bidirectional LSTM of two layers does.
 #   The derivatives show it without any training.
+# - What one direction cannot foresee the other often can, since they read different words.
 
 # %% [markdown]
 # ## Exercises

@@ -34,6 +34,7 @@ LEARNING_RATE = 8e-3  # the highest one
 FINAL_LEARNING_RATE = 8e-5  # the rate falls to this at the end; None: it does not fall
 WARMUP_STEPS = 200  # steps over which the rate rises
 PRECISION = "fp32"  # of the matrix products in training; "bf16" is faster on processors made for it
+COMPARED_TITLES = 4_000  # training titles that the small runs which are compared learn from
 SEARCH_TITLES = 20_000  # training titles among which neighbours are sought
 OWN_SENTENCE = "We must protect our rivers and forests."  # a title of yours to find neighbours of
 NEIGHBOURS = 4  # how many neighbours to show
@@ -47,6 +48,7 @@ MAP_TITLES = 2_000  # titles on the map
 import dataclasses
 import importlib.metadata
 import io
+import json
 import pickletools
 import tempfile
 import zipfile
@@ -353,6 +355,25 @@ display(
 )
 
 # %% [markdown]
+# The numbers of this run as a file, to hold beside those of another:
+
+# %% tags=["readme-results"]
+from elmo_helpers.files import write_json
+
+results = {
+    "titles": {name: len(part) for name, part in parts.items()},
+    "epochs": EPOCHS,
+    "vocabulary": len(corpus.vocabulary),
+    "out_of_vocabulary": round(on_test["biLM"].oov_rate, 4),
+    "perplexity": {
+        name: {"forward": round(e.forward, 2), "backward": round(e.backward, 2), "mean": round(e.perplexity, 2)}
+        for name, e in on_test.items()
+    },
+}
+write_json(Path(MODELS) / "results.json", results)
+print(json.dumps(results, indent=2))
+
+# %% [markdown]
 # ### What if there are 100,000 words?
 #
 # The **full** softmax scores all V words for each prediction, and only one of them is right. With a few thousand words
@@ -501,6 +522,69 @@ display(
         f"{sum(x.numel() for x in weights.values()):,} weights are the same, bit by bit, and so is the loss of every step."
     )
 )
+
+# %% [markdown]
+# ### Tweak it yourself
+#
+# Which settings are good is a question to be tried out. Runs can be compared if all else is the same: the titles to learn
+# from, the titles to measure on, and how much is read. Here two tiny models read a part of the training titles twice, and
+# their configurations differ in the learning rate alone.
+
+# %%
+drawn = np.random.default_rng(SEED).permutation(len(train_titles))[:COMPARED_TITLES]
+some_titles = train_titles.select(np.sort(drawn))
+some_valid = valid_titles.select(np.arange(0, len(valid_titles), max(1, len(valid_titles) // 500)))
+compared = {
+    f"learning rate {rate:g}": train(
+        some_titles,
+        spelled(BiLMConfig.preset("tiny"), 4),
+        TrainingConfig(epochs=2, batch_size=32, learning_rate=rate, evaluate_every=50, seed=SEED),
+        validation=some_valid,
+        progress=False,
+    )
+    for rate in (1e-3, 2e-2)
+}
+
+# %% [markdown]
+# The exact perplexity on validation titles belongs over the tokens that were read: with other batches, or in streams,
+# steps and epochs would be others. The unigram's level line is measured on the same titles.
+
+# %%
+from elmo_helpers.display.training_plots import plot_runs
+
+level = {"unigram": counting["unigram"].evaluate(some_valid).perplexity}
+plot_runs({name: run.history for name, run in compared.items()}, level)
+plt.show()
+
+# %%
+pd.DataFrame(
+    {
+        "parameters": [sum(x.numel() for x in run.model.parameters()) for run in compared.values()],
+        "best perplexity": [run.history["perplexity"].min() for run in compared.values()],
+    },
+    index=pd.Index(list(compared), name="run"),
+).round(1)
+
+# %% [markdown]
+# With a running kernel, the panel below does this for settings of your own, on all training titles. It starts with those
+# of section 2. Under them it says how many numbers the model has, and how long the training will take: it has timed a few
+# real steps. **Train** starts a run in the background, so that you can go on with other cells; **Pause** and **Stop** act
+# after the step that is being made. Each run gets a row in the table, and from the second on they share a plot.
+#
+# Afterwards `panel.model` is the trained model, for instance for `Encoder(panel.model)`, and `panel.result` holds its
+# tables. The text at the bottom is Python that makes the configurations of a run: copy it into a cell.
+
+# %%
+from elmo_helpers.display.widgets.training_panel import TrainingPanel
+
+panel = TrainingPanel(
+    train_titles,
+    valid_titles,
+    references={name: e.perplexity for name, e in on_valid.items()},
+    model=config,
+    training=training,
+)
+panel
 
 # %% [markdown]
 # ## 3 · From a title to a vector
@@ -683,15 +767,24 @@ medians = pd.Series({name: np.median(gap) for name, gap in years.items()}, name=
 medians.round(1).to_frame()
 
 # %% [markdown]
+# And in which years do the titles stand that are nearest to our own sentence? We take the hundred nearest and compare
+# with all titles that were searched: where a bar is above the line, the neighbours are from that time more often than
+# a random draw would be.
+
+# %%
+from elmo_helpers.display.search_plots import plot_dates_of_nearest
+
+plot_dates_of_nearest(nearest(OWN_SENTENCE, n=100)["date"].to_numpy(), searched.dates)
+plt.show()
+
+# %% [markdown]
 # With a running kernel, type a title of your own here and press Enter.
 
 # %%
-title_box = widgets.Text(OWN_SENTENCE, description="Title", continuous_update=False, layout={"width": "90%"})
-pooling_box = widgets.Dropdown(options=list(layers), value="mean", description="Pooling")
-answer = widgets.interactive_output(
-    lambda title, pooling: display(nearest(title, pooling)), {"title": title_box, "pooling": pooling_box}
-)
-display(widgets.VBox([title_box, pooling_box, answer]))
+from elmo_helpers.display.widgets.title_search import TitleSearch
+
+title_vectors = {pooling: x.mean(1) for pooling, x in layers.items()}  # equal shares
+TitleSearch(encoder, searched.titles, searched.dates, vectors=title_vectors, title=OWN_SENTENCE)
 
 # %% [markdown]
 # ## 5 · One word in several sentences
@@ -829,20 +922,31 @@ plot_occurrences(L, "word before", axes[1])
 plt.show()
 
 # %% [markdown]
-# With a running kernel, choose the layer and the word that gives the colour.
+# A task reads the layers mixed, $\gamma \sum_l s_l h^l$; how it finds its shares is the next section. Here all layers
+# have the same share. Nothing has told this map what the contexts are: k-means puts the vectors, with all of their
+# numbers, in four clusters, and each is named by the words beside the occurrence that set it apart from the others. The
+# dash stands for the occurrence, the number in brackets is how many there are.
 
 # %%
-layer_slider = widgets.IntSlider(1, min=1, max=L, description="Layer")
-colour_box = widgets.Dropdown(options=["word before", "word after"], description="Colour by")
+from elmo_helpers.display.context_map import map_contexts, mix_layers, name_clusters
+from elmo_helpers.display.search_plots import plot_contexts
 
+equal_mix = mix_layers(word_layers, np.ones(L + 1))  # the shares become 1 / (L + 1) each
+assert np.allclose(equal_mix, word_layers.mean(0), atol=1e-5)
+contexts = map_contexts(equal_mix, n_clusters=4, seed=SEED)
+cluster_names = name_clusters(contexts.clusters, before, after)
+title = f"“{word}”, all layers mixed: PCA ({contexts.explained:.0%} of the variance)"
+plot_contexts(contexts.points, contexts.clusters, cluster_names, title=title)
+plt.show()
 
-def draw_occurrences(layer, colour_by):
-    plot_occurrences(layer, colour_by)
-    plt.show()
+# %% [markdown]
+# With a running kernel, drag the share of each layer and watch the clusters part, or fall together as layer 0 takes
+# over. $\gamma$ makes the map larger or smaller and changes no cosine. Or type another word.
 
+# %%
+from elmo_helpers.display.widgets.context_explorer import ContextExplorer
 
-picture = widgets.interactive_output(draw_occurrences, {"layer": layer_slider, "colour_by": colour_box})
-display(widgets.VBox([layer_slider, colour_box, picture]))
+ContextExplorer(encoder, searched_words, word, dates=searched.dates, seed=SEED)
 
 # %% [markdown]
 # ## 6 · How much does each layer count?
@@ -1023,7 +1127,7 @@ def plot_pca(shares, ax=None):
 # %% [markdown]
 # t-SNE begins with the map of PCA and moves the titles step by step.
 
-# %%
+# %% tags=["readme-train_encode"]
 neighbours = min(30, (len(on_map) - 1) / 3)
 with threadpool_limits(1):  # several threads add numbers in another order each time, and the map would differ
     placed = TSNE(2, perplexity=neighbours, init="pca", random_state=SEED).fit_transform(mixed(layer_shares["mean"]))
@@ -1038,19 +1142,37 @@ plt.show()
 # shares of sum 1.
 
 # %%
+from elmo_helpers.display.widgets.fields import Picture
+
+picture = Picture()
 sliders = [
     widgets.FloatSlider(float(s_l), min=0, max=1, step=0.05, description=f"Layer {i}")
     for i, s_l in enumerate(layer_shares["mean"])
 ]
 
 
-def draw_map(**values):
-    plot_pca(np.array(list(values.values())) / max(sum(values.values()), 1e-6))
-    plt.show()
+def draw_map(_=None):
+    weights = np.array([slider.value for slider in sliders])
+    if weights.any():
+        picture.show(plot_pca(weights / weights.sum()).figure, "The map of PCA with these shares")
 
 
-picture = widgets.interactive_output(draw_map, {f"layer_{i}": slider for i, slider in enumerate(sliders)})
+for slider in sliders:
+    slider.observe(draw_map, "value")
+draw_map()
 display(widgets.VBox([*sliders, picture]))
+
+# %% [markdown]
+# TensorBoard's *projector* shows the same vectors in three dimensions and searches them by a click. The next cell
+# writes what it reads, with the title, date and period of each point, and prints the command that starts it.
+
+# %%
+from elmo_helpers.integrations.projector import write_projector
+
+marked = searched.select(on_map)
+labels = {"title": marked.titles, "date": marked.dates, "period": map_groups}
+write_projector(f"{MODELS}/projector", mixed(layer_shares["mean"]), labels, name="titles")
+print(f"tensorboard --logdir {MODELS}/projector")
 
 # %% [markdown]
 # ## 8 · Save, load, same vectors

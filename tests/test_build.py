@@ -6,7 +6,7 @@ import json
 import nbformat
 import pytest
 
-from test_notebooks import build
+from small_notebooks import build
 
 NOTEBOOK = """\
 # %% [markdown]

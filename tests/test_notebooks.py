@@ -1,7 +1,5 @@
 """The four notebooks: their form, the committed outputs, and a run of each with small values."""
 
-import ast
-import importlib.util
 import re
 from pathlib import Path
 
@@ -9,57 +7,17 @@ import nbformat
 import pytest
 
 from small_data import write_titles
+from small_notebooks import FOLDER, NAMES, build, parameters_of, small_parameters, source_of
 
-FOLDER = Path(__file__).parent.parent / "notebooks"
-NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode"]
 HEADINGS = ["What you will be able to do", "Recap", "Exercises", "Where to go next", "Versions"]
 MAX_LINES = 25
 TIMEOUT = 120  # seconds a cell may take with small values
 
-# Values put after the cell tagged `parameters`; its paths in ../data become paths in a temporary directory.
-SMALL: dict[str, dict] = {
-    "01_preprocess": {},
-    "02_char_embedding": {"QUICK_TITLES": 300, "FREQUENT_WORDS": 300},
-    "03_bilm": {"STEPS": 20, "VOCABULARY_SIZES": [50, 500], "PRESET": "tiny"},
-    "04_train_encode": {
-        "PRESET": "tiny",
-        "CHARACTER_DIM": 4,
-        "EPOCHS": 1,
-        "WARMUP_STEPS": 5,
-        "SEARCH_TITLES": 600,
-        "OCCURRENCES": 60,
-        "PROBE_TITLES": 400,
-        "MAP_TITLES": 300,
-    },
-}
-
-specification = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
-build = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(build)
-
 each_notebook = pytest.mark.parametrize("name", NAMES)
-
-
-def source_of(name: str) -> nbformat.NotebookNode:
-    return build.read_notebook(FOLDER / f"{name}.py")
 
 
 def committed(name: str) -> nbformat.NotebookNode:
     return nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
-
-
-def parameters_of(name: str) -> dict:
-    """Names and values of the one cell tagged `parameters`, each a plain literal."""
-    cells = [cell for cell in source_of(name).cells if "parameters" in cell.metadata.get("tags", [])]
-    assert len(cells) == 1
-    values = {}
-    for statement in ast.parse(cells[0].source).body:
-        assert isinstance(statement, ast.Assign), f"{name}: {ast.unparse(statement)}"
-        (target,) = statement.targets
-        assert isinstance(target, ast.Name)
-        assert target.id.isupper()
-        values[target.id] = ast.literal_eval(statement.value)  # raises where a value has to be computed
-    return values
 
 
 def headings(notebook: nbformat.NotebookNode) -> list[tuple[int, str]]:
@@ -121,14 +79,8 @@ def test_frame_of_the_notebook(name):
 
 def run(name: str, folder: Path, **parameters: object) -> nbformat.NotebookNode:
     """Run a notebook with small values and all of its data in `folder`."""
-    paths = {
-        key: value.replace("../data", str(folder))
-        for key, value in parameters_of(name).items()
-        if isinstance(value, str) and value.startswith("../data")
-    }
-    assert paths, f"{name} names no path in ../data, so its data would not be found here"
     write_titles(folder / "title_text.csv")
-    return build.run_notebook(FOLDER / f"{name}.py", paths | SMALL[name] | parameters, timeout=TIMEOUT)
+    return build.run_notebook(FOLDER / f"{name}.py", small_parameters(name, folder) | parameters, timeout=TIMEOUT)
 
 
 @pytest.mark.notebook

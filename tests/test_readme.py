@@ -1,13 +1,16 @@
 """The README says what is there: its commands are the Makefile's, its map is the library, its Python runs."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, WordVocabulary, save_official
 from small_data import write_titles
+from small_notebooks import build
 
 ROOT = Path(__file__).parent.parent
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.M | re.S)
@@ -31,7 +34,7 @@ def snippets(readme: str) -> list[tuple[str, str]]:
 
 
 def targets_with_help() -> set[str]:
-    return set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
+    return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M))
 
 
 def test_every_target_says_what_it_does():
@@ -42,7 +45,7 @@ def test_every_target_says_what_it_does():
 def test_commands_are_the_makefiles(readme):
     """`make X` counts where it stands as code, so that prose may make sure of something."""
     code = "\n".join([*(fence[2] for fence in FENCE.finditer(readme)), *re.findall(r"`([^`\n]+)`", readme)])
-    named = set(re.findall(r"\bmake[ \t]+([a-z]+)", code))
+    named = set(re.findall(r"\bmake[ \t]+([a-z-]+)", code))
     assert named == targets_with_help() | {"help"}
 
 
@@ -74,6 +77,36 @@ def test_paths_that_are_named_are_there(readme):
     assert {path for path in named if not (ROOT / path).is_file()} == set()
 
 
+def test_figures_and_results_are_those_of_the_notebooks(readme):
+    """Every figure and number that build.py took out of the committed notebooks, and no other."""
+    shown: dict[str, bytes] = {}
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        shown |= build.readme_files(nbformat.read(path, as_version=4))
+    there = {path.name: path.read_bytes() for path in (ROOT / "notebooks" / "readme").iterdir()}
+    assert there == shown
+    pictures = set(re.findall(r"!\[[^\]]+\]\(notebooks/readme/([\w.]+)\)", readme))
+    assert pictures == {name for name in shown if name.endswith(".png")}
+
+
+def test_results_are_those_of_the_run(readme):
+    results = json.loads((ROOT / "notebooks" / "readme" / "results.json").read_text(encoding="utf-8"))
+    section = re.search(r"^## Results\n(.*?)^## ", readme, flags=re.M | re.S)[1]
+    rows = re.findall(r"^\| (?:\*\*)?([\w ]+?)(?:\*\*)?(?: \([^|]*\))? \|(.+)\|$", section, flags=re.M)
+    numbers = {name: [float(cell.strip(" *")) for cell in cells.split("|")] for name, cells in rows if "." in cells}
+    expected = {
+        name: [round(values[column], 1) for column in ("forward", "backward", "mean")]
+        for name, values in results["perplexity"].items()
+    }
+    assert {name: values for name, values in numbers.items() if name in expected} == expected
+    for text in (
+        f"{results['titles']['train']:,} titles",
+        f"{results['titles']['test']:,} test titles",
+        f"V = {results['vocabulary']:,}",
+        f"{results['out_of_vocabulary']:.1%}".replace("%", " %"),
+    ):
+        assert text in section
+
+
 def test_python_compiles(readme):
     assert snippets(readme)
     for heading, code in snippets(readme):
@@ -89,11 +122,14 @@ def run_snippets(readme: str, heading: str) -> None:
         exec(compile(program, "README.md", "exec"), namespace)
 
 
-def test_python_under_in_python_runs(readme, tmp_path, monkeypatch):
-    """In a directory whose data/title_text.csv holds some 2,000 titles."""
+def test_python_under_in_python_and_in_your_own_tools_runs(readme, tmp_path, monkeypatch):
+    """In a directory whose data/title_text.csv holds some 2,000 titles; the tools use the model of the first part."""
     write_titles(tmp_path / "data" / "title_text.csv")
     monkeypatch.chdir(tmp_path)
     run_snippets(readme, "In Python")
+    run_snippets(readme, "In your own tools")
+    assert (tmp_path / "data" / "models" / "shared" / "README.md").is_file()
+    assert (tmp_path / "data" / "models" / "pipeline" / "elmo" / "model.safetensors").is_file()
 
 
 def test_python_under_the_published_elmo_runs(readme, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from elmo_helpers.display.live import LiveCurve
 from elmo_helpers.model.full_softmax import FullSoftmax
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.training.progress import Progress
-from test_notebooks import build
+from small_notebooks import build
 
 
 class Screen:

@@ -1,0 +1,60 @@
+"""The notebooks with small values: what the tests that run them share, in a kernel alone or in JupyterLab."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import nbformat
+
+FOLDER = Path(__file__).parent.parent / "notebooks"
+NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode"]
+
+# Values put after the cell tagged `parameters`; its paths in ../data become paths in a temporary directory.
+SMALL: dict[str, dict] = {
+    "01_preprocess": {},
+    "02_char_embedding": {"QUICK_TITLES": 300, "FREQUENT_WORDS": 300},
+    "03_bilm": {"QUICK_TITLES": 300, "STEPS": 20, "VOCABULARY_SIZES": [50, 500], "PRESET": "tiny"},
+    "04_train_encode": {
+        "PRESET": "tiny",
+        "CHARACTER_DIM": 4,
+        "EPOCHS": 1,
+        "WARMUP_STEPS": 5,
+        "SEARCH_TITLES": 600,
+        "OCCURRENCES": 60,
+        "PROBE_TITLES": 400,
+        "MAP_TITLES": 300,
+    },
+}
+
+specification = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
+build = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(build)
+
+
+def source_of(name: str) -> nbformat.NotebookNode:
+    return build.read_notebook(FOLDER / f"{name}.py")
+
+
+def parameters_of(name: str) -> dict:
+    """Names and values of the one cell tagged `parameters`, each a plain literal."""
+    cells = [cell for cell in source_of(name).cells if "parameters" in cell.metadata.get("tags", [])]
+    assert len(cells) == 1
+    values = {}
+    for statement in ast.parse(cells[0].source).body:
+        assert isinstance(statement, ast.Assign), f"{name}: {ast.unparse(statement)}"
+        (target,) = statement.targets
+        assert isinstance(target, ast.Name)
+        assert target.id.isupper()
+        values[target.id] = ast.literal_eval(statement.value)  # raises where a value has to be computed
+    return values
+
+
+def small_parameters(name: str, data: Path) -> dict:
+    """The small values of a notebook, with all that it reads and writes in the folder `data`."""
+    paths = {
+        key: value.replace("../data", str(data))
+        for key, value in parameters_of(name).items()
+        if isinstance(value, str) and value.startswith("../data")
+    }
+    assert paths, f"{name} names no path in ../data, so its data would not be found here"
+    return paths | SMALL[name]
