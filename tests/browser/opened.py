@@ -170,6 +170,14 @@ class Notebook:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def choose(self, choice: Locator, key: str) -> None:
+        """Open a list, move in it by an arrow key, and take what is there; JupyterLab keeps the arrows for itself
+        while a list is closed."""
+        self.press(choice, "Space")
+        self.page.wait_for_timeout(200)  # the list is a window of its own, and opens when it can
+        self.page.keyboard.press(key)
+        self.page.keyboard.press("Enter")
+
     def type(self, field: Locator, text: str) -> None:
         """Put `text` in the place of what stands in a field, and press Enter."""
         field.scroll_into_view_if_needed()

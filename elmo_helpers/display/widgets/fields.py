@@ -9,6 +9,7 @@ from io import BytesIO
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import traitlets
 from matplotlib.figure import Figure
 
 from elmo_helpers.display.style import VERMILION
@@ -42,8 +43,12 @@ class Message(widgets.HTML):
 class Picture(widgets.Image):
     """A figure in the page. Another one takes its place when it is ready, so that nothing blinks."""
 
+    # An image has no description, but the page looks at its length before it sets a tooltip, and fails without one.
+    description = traitlets.Unicode("").tag(sync=True)
+
     def __init__(self) -> None:
-        super().__init__(format="png", layout={"max_width": "100%", "display": "none"})
+        # Beside others a picture keeps its size; a box would stretch it to its own width.
+        super().__init__(format="png", layout={"max_width": "100%", "display": "none", "align_self": "flex-start"})
 
     def show(self, figure: Figure, text: str) -> None:
         """Draw a figure, and close it.
