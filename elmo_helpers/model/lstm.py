@@ -86,6 +86,11 @@ class LSTMLayer(nn.Module):
     def _fused(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """PyTorch's own kernel, the fastest where it can be used."""
         weights = [self.weight_ih, self.weight_hh, self.bias, self._no_bias]
+        if x.is_cuda:  # cuDNN wants them one behind the other, and warns where it has to copy them itself
+            together = torch.cat([w.flatten() for w in weights])
+            weights = [
+                part.view_as(w) for part, w in zip(together.split([w.numel() for w in weights]), weights, strict=True)
+            ]
         output, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, self.training, False, True)
         return output, (h[0], c[0])
 

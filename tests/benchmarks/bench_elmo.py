@@ -5,8 +5,8 @@
 TITLES is a CSV with the column title, plain or gzipped; titles are split at spaces. For each preset random weights of
 the published size are written as official files, and both sides read those. Both begin from the same padded character
 ids, take turns batch by batch, and end with one vector a word, the mean of the layers. The usual implementation is in
-float32 on both lines. Words are counted without
-boundaries.
+float32 on both lines. Words are counted without boundaries. The part gpu also looks for the batch size that a GPU is
+fastest with, of titles sorted by length.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from elmo_helpers.training.batching import Batch
 BATCH_SIZE = 64
 BOUND = 1e-5  # the largest difference that single precision may make
 N_SINGLE = 64  # sentences read one at a time
+GPU_BATCH_SIZES = (64, 256, 1024, 4096)
+USUAL_AT_MOST = 256  # titles of a batch of the usual implementation there, whose CNN reads every position of every word
 
 
 def read_titles(path: Path, n: int) -> list[list[str]]:
@@ -171,6 +173,29 @@ def latency(sides: Sides, titles: list[list[str]]) -> None:
         )
 
 
+@torch.inference_mode()
+def best_batch_size(sides: Sides, titles: list[list[str]]) -> None:
+    """Words a second at several batch sizes, of all titles, sorted by length; ids are on the GPU beforehand."""
+    titles = sorted(titles, key=len)
+    n_words = sum(map(len, titles))
+    for size in GPU_BATCH_SIZES:
+        all_ids = [padded_ids(titles[i : i + size]).to(sides.device) for i in range(0, len(titles), size)]
+        for dtype, name in ((None, "float32"), (torch.bfloat16, "bfloat16, autocast")):
+            rates = []
+            for function in (sides.baseline, sides.ours):
+                if function == sides.baseline and size > USUAL_AT_MOST:
+                    continue
+                with torch.autocast(sides.device, dtype) if dtype else nullcontext():
+                    sides.timed(function, all_ids[-1])  # warms up
+                    torch.cuda.reset_peak_memory_stats()
+                    rates.append(n_words / sum(sides.timed(function, ids)[0] for ids in all_ids))
+            usual = f"usual {rates[0]:,.0f} words/s, " if len(rates) == 2 else ""
+            memory = torch.cuda.max_memory_allocated() / 1e9
+            print(
+                f"  {size} a batch, {name}: {usual}elmo_helpers {rates[-1]:,.0f} words/s, {memory:.1f} GB", flush=True
+            )
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -201,11 +226,14 @@ def main() -> None:
                     continue
                 name = torch.cuda.get_device_name() if device == "cuda" else "CPU"
                 print(f"\n{preset}, {name}", flush=True)
+                torch.backends.cudnn.allow_tf32 = False  # the convolutions of the usual implementation
                 sides = Sides(paths, device)
                 if device == "cuda" or "batch" in arguments.parts:
                     batches(sides, titles)
                 if device == "cuda" or "latency" in arguments.parts:
                     latency(sides, titles)
+                if device == "cuda":
+                    best_batch_size(sides, titles)
 
 
 if __name__ == "__main__":
