@@ -828,7 +828,7 @@ pd.DataFrame(
 
 
 # %%
-def line(i, width=38):
+def line(i, width=27):
     """The i-th occurrence with what stands before and after it, cut to one line."""
     row, at = places[i]
     words = searched_words[row]

@@ -121,4 +121,6 @@ def share(p: float) -> str:
 
 
 def _short(word: str) -> str:
+    if not any(c.isalnum() for c in word):  # a comma alone is hard to see, and to tell from a full stop
+        word = f"“{word}”"
     return drawable(word if len(word) <= _LONGEST else f"{word[: _LONGEST - 1]}…")

@@ -24,7 +24,7 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.titles import normalize_title
 
 _KEPT = 4  # words whose vectors are kept
-_LINE = 44  # letters on each side of the word in a line
+_LINE = 30  # letters on each side of the word in a line
 _WIDE = {"description_width": "110px"}
 _GAMMA = (
     "γ multiplies all vectors, and with them the Euclidean distances and the numbers on the axes. Cosines stay, so the "
@@ -221,19 +221,21 @@ class ContextExplorer(widgets.VBox):
 
     def _show_lines(self, chosen: int, rows: np.ndarray, cosines: np.ndarray) -> None:
         dated = self._dates is not None
-        header = ["", "cosine", "distance", "cluster", "before", "", "after", *["date"] * dated]
+        header = ["", "cosine", "distance", "cluster", *["date"] * dated, "before", "", "after"]
         lines = [self._line("chosen", chosen, 1.0, chosen)]
         for number, (row, cosine) in enumerate(zip(rows, cosines, strict=True), start=1):
             lines.append(self._line(str(number), row, cosine, chosen))
         caption = "The occurrence chosen, and those with the highest cosine to it"
-        self.table.value = table_html(header, lines, "rrrrrll" + "l" * dated, caption=caption, bold=5)
+        self.table.value = table_html(header, lines, "rrrr" + "l" * dated + "rll", caption=caption, bold=5 + dated)
 
     def _line(self, name: str, i: int, cosine: float, chosen: int) -> list[str]:
         before, word, after = self.occurrences.line(i)
         distance = np.linalg.norm(self._vectors[i] - self._vectors[chosen])
         date = [] if self._dates is None else [date_text(self._dates[self.occurrences.rows[i]])]
         cluster = str(self.map.clusters[i] + 1)
-        return [name, f"{cosine:.3f}", f"{distance:.2f}", cluster, before[-_LINE:], word, after[:_LINE], *date]
+        before = before if len(before) <= _LINE else f"…{before[1 - _LINE :]}"
+        after = after if len(after) <= _LINE else f"{after[: _LINE - 1]}…"
+        return [name, f"{cosine:.3f}", f"{distance:.2f}", cluster, *date, before, word, after]
 
 
 def _fixed_axes() -> Axes:

@@ -65,7 +65,14 @@ class DirectionExplorer(widgets.VBox):
         self.words = widgets.ToggleButtons(
             options=[], description="Word", style={"button_width": "auto"}, layout={"display": "none", "width": "95%"}
         )
-        self.n_words = widgets.IntSlider(n, min=1, max=most, description="Likely words", continuous_update=False)
+        self.n_words = widgets.IntSlider(
+            n,
+            min=1,
+            max=most,
+            description="Likely words",
+            continuous_update=False,
+            style={"description_width": "initial"},
+        )
         self.title.observe(lambda change: self._read(change["new"]), "value")
         self.words.observe(self._on_choice, "value")
         self.n_words.observe(lambda _: self._draw_likely(), "value")

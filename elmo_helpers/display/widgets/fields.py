@@ -26,8 +26,8 @@ class Message(widgets.HTML):
     def say(self, text: str) -> None:
         """Show `text`, as it is: nothing in it is read as HTML; empty: show nothing."""
         self.text = text
-        colour = f'<span role="alert" style="color: {VERMILION}">{html.escape(text)}</span>'
-        self.value = colour if text else ""
+        line = f'<div role="alert" style="color: {VERMILION}; line-height: 1.4">{html.escape(text)}</div>'
+        self.value = line if text else ""
 
     @contextmanager
     def of_errors(self) -> Iterator[None]:

@@ -52,9 +52,9 @@ def check(explorer: ContextExplorer) -> None:
     distances = np.linalg.norm(vectors - vectors[chosen], axis=1)
     others = np.array([i for i in np.argsort(-cosines, kind="stable") if i != chosen][:3], dtype=int)
     first, *rows = rows_of(explorer.table.value)
-    assert first[4:7] == list(explorer.occurrences.line(chosen))
+    assert first[5:8] == list(explorer.occurrences.line(chosen))
     np.testing.assert_allclose([float(row[1]) for row in rows], cosines[others], atol=6e-4)
-    listed = [next(i for i in range(len(vectors)) if list(explorer.occurrences.line(i)) == row[4:7]) for row in rows]
+    listed = [next(i for i in range(len(vectors)) if list(explorer.occurrences.line(i)) == row[5:8]) for row in rows]
     np.testing.assert_allclose([float(row[2]) for row in rows], distances[listed], atol=6e-3)
     centred = vectors - vectors.mean(0)
     values = np.linalg.svd(centred, compute_uv=False)[:2]
@@ -199,3 +199,14 @@ def test_every_control_is_labelled(explorer):
 def test_bad_arguments(toy_model, wrong):
     with pytest.raises(ElmoHelpersError, match=next(iter(wrong))):
         ContextExplorer(Encoder(toy_model), TITLES, "the", **wrong)
+
+
+def test_long_titles_are_cut_on_both_sides(toy_model):
+    before, after = [["word"] * 20 + ["the"] + ["other"] * 20], [["the"]]
+    explorer = ContextExplorer(Encoder(toy_model), before + after, "the", dates=["2001-02-03", None])
+    long, short = rows_of(explorer.table.value)
+    assert long[4] == "2001-02-03"
+    assert len(long[5]) == len(long[7]) == 30
+    assert long[5].startswith("…") and long[5].endswith("word word")
+    assert long[7].startswith("other other") and long[7].endswith("…")
+    assert short[5:] == ["", "the", ""]
