@@ -60,8 +60,8 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
             yield temporary
             # Temporary directories, and the files of some writers, are private to their owner; finished ones are not.
             temporary.chmod(0o777 & ~_umask())
-            for file in temporary.iterdir():
-                file.chmod(0o666 & ~_umask())
+            for inside in temporary.rglob("*"):
+                inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
             _exchange(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)

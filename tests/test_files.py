@@ -52,12 +52,17 @@ def test_directory_is_replaced_whole(tmp_path):
 
 def test_finished_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "usual").touch()
+    (tmp_path / "usual folder").mkdir()
     with whole_file(tmp_path / "a.txt") as path:
         path.write_text("a")
     with whole_directory(tmp_path / "d", header="m.json", format_name="ours") as path:
         (path / "m.json").touch(mode=0o600)
-    for written in (tmp_path / "a.txt", tmp_path / "d" / "m.json"):
+        (path / "inside").mkdir(mode=0o700)
+        (path / "inside" / "b.txt").touch(mode=0o600)
+    for written in (tmp_path / "a.txt", tmp_path / "d" / "m.json", tmp_path / "d" / "inside" / "b.txt"):
         assert written.stat().st_mode == (tmp_path / "usual").stat().st_mode
+    for written in (tmp_path / "d", tmp_path / "d" / "inside"):
+        assert written.stat().st_mode == (tmp_path / "usual folder").stat().st_mode
 
 
 def test_interrupted_directory_leaves_the_old_one(tmp_path):

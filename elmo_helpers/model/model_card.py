@@ -140,15 +140,12 @@ def _sizes(model: BiLM) -> str:
         words = f"one vector for each of {cnn.n_words:,} words"
     else:
         filters = ", ".join(f"{count} of width {width}" for width, count in cnn.filters)
-        words = f"character CNN ({cnn.scheme}, at most {cnn.max_characters} characters; {filters})"
+        words = f"from a character CNN ({cnn.scheme}, at most {cnn.max_characters} characters; {filters})"
     n_softmax = 0 if model.softmax is None else sum(p.numel() for p in model.softmax.parameters())
     n_all = sum(p.numel() for p in model.parameters())
     softmax = "none" if model.softmax is None else f"{c.softmax}, over {len(model.vocabulary):,} words"
     rows = [
-        (
-            "token vector",
-            f"{cnn.output_dim} wide, from a {words}" if "CNN" in words else f"{cnn.output_dim} wide, {words}",
-        ),
+        ("token vector", f"{cnn.output_dim} wide, {words}"),
         ("LSTM layers of each direction", c.n_layers),
         ("LSTM cell", c.hidden_dim),
         ("LSTM output of one direction", c.output_dim),
