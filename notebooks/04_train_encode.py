@@ -34,7 +34,6 @@ LEARNING_RATE = 8e-3  # the highest one
 FINAL_LEARNING_RATE = 8e-5  # the rate falls to this at the end; None: it does not fall
 WARMUP_STEPS = 200  # steps over which the rate rises
 PRECISION = "fp32"  # of the matrix products in training; "bf16" is faster on processors made for it
-COMPARED_TITLES = 4_000  # training titles that the small runs which are compared learn from
 SEARCH_TITLES = 20_000  # training titles among which neighbours are sought
 OWN_SENTENCE = "We must protect our rivers and forests."  # a title of yours to find neighbours of
 NEIGHBOURS = 4  # how many neighbours to show
@@ -45,7 +44,6 @@ PROBE_TITLES = 8_000  # training titles from which the layer weights are learned
 MAP_TITLES = 2_000  # titles on the map
 
 # %%
-import dataclasses
 import importlib.metadata
 import io
 import json
@@ -53,7 +51,7 @@ import pickletools
 import tempfile
 import zipfile
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -238,7 +236,7 @@ training = TrainingConfig(
 # %%
 def settings(model_config, training_config):
     """All settings of both configurations that the result depends on, under each other, as text."""
-    flat = dataclasses.asdict(training_config) | dataclasses.asdict(model_config)
+    flat = asdict(training_config) | asdict(model_config)
     del flat["log_every"]
     characters = {f"char_cnn.{name}": value for name, value in flat.pop("char_cnn").items()}
     return pd.Series({name: str(value) for name, value in (characters | flat).items()})
@@ -531,7 +529,7 @@ display(
 # their configurations differ in the learning rate alone.
 
 # %%
-drawn = np.random.default_rng(SEED).permutation(len(train_titles))[:COMPARED_TITLES]
+drawn = np.random.default_rng(SEED).permutation(len(train_titles))[:4_000]
 some_titles = train_titles.select(np.sort(drawn))
 some_valid = valid_titles.select(np.arange(0, len(valid_titles), max(1, len(valid_titles) // 500)))
 compared = {
