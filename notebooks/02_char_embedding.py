@@ -738,9 +738,9 @@ plot_neighbours([frequent[j] for j in near], near_cosines, title=f"Nearest to â€
 plt.show()
 
 # %% [markdown]
-# With a running kernel a field appears below: type any word, misspelled or invented, and press Enter. The Tab key goes
-# on to the width of the filters and to the number of neighbours, which the arrow keys change. What the network cannot
-# read gets a line of text.
+# With a running kernel, type any word below, misspelled or invented, and press Enter. The Tab key goes on to the width
+# of the filters, a list that the space bar opens, and to the number of neighbours, which the arrow keys change. If the
+# word holds a character that the network does not know, a line under the field says so.
 
 # %%
 from elmo_helpers.display.widgets.character_explorer import CharacterExplorer

@@ -1002,9 +1002,9 @@ plt.show()
 print(" ".join(with_gap))
 
 # %% [markdown]
-# Where both sides leave room for the same word, both together are surer of it than either. That is what ELMo wants two
-# directions for: its vectors hold what both know. If you run this notebook, you can ask about titles of your own: type
-# one and press Enter; the Tab key goes on to the words, which are buttons.
+# Where both sides favour the same word, both together are usually surer of it than either. That is what ELMo wants two
+# directions for: its vectors hold what both know. With a running kernel, ask about titles of your own: type one and
+# press Enter. The Tab key goes on to its words, which are buttons: press one to see what is likely in its place.
 
 # %%
 from elmo_helpers.display.widgets.direction_explorer import DirectionExplorer

@@ -564,13 +564,15 @@ pd.DataFrame(
 ).round(1)
 
 # %% [markdown]
-# With a running kernel, the panel below does this for settings of your own, on all training titles. It starts with those
-# of section 2. Under them it says how many numbers the model has, and how long the training will take: it has timed a few
-# real steps. **Train** starts a run in the background, so that you can go on with other cells; **Pause** and **Stop** act
-# after the step that is being made. Each run gets a row in the table, and from the second on they share a plot.
+# With a running kernel, the panel below does this for settings of your own, on all training titles. Its fields start with
+# the settings of the large training above. Below them stand the number of parameters and an estimate of the time, from a
+# few steps that are timed while no cell runs. **Train** starts a run in the background, so that you can go on with other
+# cells; one that draws random numbers of PyTorch meanwhile changes them for the run, and gets others itself. **Pause** and
+# **Stop** act after the step that is being made. Each run gets a row in the table, and from the second on they share a plot.
 #
-# Afterwards `panel.model` is the trained model, for instance for `Encoder(panel.model)`, and `panel.result` holds its
-# tables. The text at the bottom is Python that makes the configurations of a run: copy it into a cell.
+# Afterwards `panel.model` is the model of the last run, as good as it was when it ended or was stopped: use it as
+# `Encoder(panel.model)`, and keep it by `panel.model.save(f"{MODELS}/mine")`. `panel.result` holds its tables. The text at
+# the bottom is Python that makes the configurations of a run, for `train(train_titles, …, validation=valid_titles)`.
 
 # %%
 from elmo_helpers.display.widgets.training_panel import TrainingPanel
@@ -776,7 +778,8 @@ plot_dates_of_nearest(nearest(OWN_SENTENCE, n=100)["date"].to_numpy(), searched.
 plt.show()
 
 # %% [markdown]
-# With a running kernel, type a title of your own here and press Enter.
+# With a running kernel, type a title of your own here and press Enter. Pooling says how a title's vector is made, and the
+# slider how many of its nearest titles the figure counts. It looks through the titles of this section alone.
 
 # %%
 from elmo_helpers.display.widgets.title_search import TitleSearch
@@ -939,7 +942,8 @@ plt.show()
 
 # %% [markdown]
 # With a running kernel, drag the share of each layer and watch the clusters part, or fall together as layer 0 takes
-# over. $\gamma$ makes the map larger or smaller and changes no cosine. Or type another word.
+# over. $\gamma$ makes the map larger or smaller and changes no cosine. The other sliders say how many clusters there are,
+# and of which occurrence the nearest are listed. Or type another word and press Enter.
 
 # %%
 from elmo_helpers.display.widgets.context_explorer import ContextExplorer
@@ -1250,7 +1254,8 @@ show_source(BiLM.load, docstring=False)
 # %% [markdown]
 # ## Where to go next
 #
-# - Put your own file in place of `TITLES`, with the columns `title` and `date`, and run the series again.
+# - Set `TITLES` in notebook 01 to a file of your own, with the columns `title` and `date`, and run 01 and then the others,
+#   which find the corpus that it has made.
 # - For millions of titles, make the corpus with `prepare_corpus(..., shards=True)`, which `train` takes as well. The same
 #   from the command line: `python -m elmo_helpers train --help`.
 # - Every function used here has a docstring with the shapes that it takes and gives: start with `Encoder` and
