@@ -62,7 +62,7 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
             temporary.chmod(0o777 & ~_umask())
             for inside in temporary.rglob("*"):
                 inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
-            _exchange(temporary, path)
+            exchange(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -76,8 +76,8 @@ def holds_format(header: Path, format_name: str) -> bool:
     return isinstance(data, dict) and data.get("format") == format_name
 
 
-def _exchange(new: Path, path: Path) -> None:
-    """Put `new` in the place of the directory `path`, with the files that only `path` has copied into it."""
+def exchange(new: Path, path: Path) -> None:
+    """Put a directory in the place of `path`, with the files that only `path` has copied into it."""
     if not path.exists():
         new.rename(path)
         return

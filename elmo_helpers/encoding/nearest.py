@@ -15,9 +15,15 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 
     Returns:
         Float32, of the same shape.
+
+    Raises:
+        ElmoHelpersError: A number is not finite.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
-    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    # In double precision, or the squares of large and of small numbers would leave the range.
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64)).astype(np.float32)[..., None]
+    if not (finite := np.isfinite(lengths[..., 0])).all():
+        raise ElmoHelpersError(f"vectors: row {finite.argmin()} holds a number that is not finite: leave it out.")
     return vectors / np.where(lengths > 0, lengths, 1)
 
 

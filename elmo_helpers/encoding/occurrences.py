@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.encoding.encoder import Encoder
+from elmo_helpers.errors import ElmoHelpersError
 
 _WINDOW = 256  # titles after which progress is told
 
@@ -54,7 +55,7 @@ class Occurrences:
 
 def find_occurrences(
     encoder: Encoder,
-    titles: Sequence[list[str]],
+    titles: Iterable[Sequence[str]],
     word: str,
     *,
     limit: int = 2000,
@@ -72,9 +73,12 @@ def find_occurrences(
         told: Called with the number of titles encoded so far and of all to be encoded.
 
     Raises:
-        ElmoHelpersError: `limit` is not a whole number of at least 1.
+        ElmoHelpersError: `limit` is not a whole number of at least 1, or a title is no list of tokens.
     """
-    limit = whole_number("limit", limit, 1)
+    limit, titles = whole_number("limit", limit, 1), list(titles)
+    for number, title in enumerate(titles):
+        if isinstance(title, str) or not isinstance(title, Sequence):
+            raise ElmoHelpersError(f"titles: number {number} is {title!r:.60}: expected a list of tokens.")
     holding = ((row, title) for row, title in enumerate(titles) if word in title)
     found = [(row, at) for row, title in holding for at, token in enumerate(title) if token == word]
     n_found = len(found)

@@ -6,12 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from elmo_helpers.checks import choice, number
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.scalar_mix import ScalarMix
 
+_SMALLEST, _LARGEST = 1e-30, 1e30  # a weight, so that products with it stay within float32
 _NO_SHARE = -1e4  # e to this power is 0 in float32, and it is finite, as a ScalarMix asks for
 
 
@@ -21,15 +24,17 @@ def check_layers(layers: Any, names: Sequence[str]) -> None:
     Raises:
         ElmoHelpersError: It is neither, a weight is below 0, or all are 0.
     """
-    if isinstance(layers, str) or not isinstance(layers, Sequence):
+    layers = _plain(layers)
+    if isinstance(layers, str | bytes) or not isinstance(layers, Sequence):
         if layers not in names:
             raise ElmoHelpersError(
                 f"layers={layers!r}: expected one of {', '.join(names)}, or a list of weights, one a layer."
             )
         return
-    weights = [number("layers: a weight", weight, "a number of at least 0") for weight in layers]
-    if not any(weights):
-        raise ElmoHelpersError(f"layers={list(layers)!r}: expected at least one weight above 0.")
+    expected = f"a number from 0 to {_LARGEST:g}"
+    weights = [number("layers: a weight", weight, expected, 0, _LARGEST) for weight in layers]
+    if max(weights, default=0) < _SMALLEST:
+        raise ElmoHelpersError(f"layers={list(layers)!r}: expected at least one weight above 0 (and {_SMALLEST:g}).")
 
 
 def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, pooling: str = "mean") -> Selection:
@@ -45,6 +50,7 @@ def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, 
         ElmoHelpersError: A setting is of the wrong kind, or there are not as many weights as layers.
     """
     check_layers(layers, ("average", "top", "all"))
+    layers = _plain(layers)
     if isinstance(layers, str):
         return Selection(level, choice("layers", layers, ("average", "top", "all")), pooling)
     plain = Selection(level, "average", pooling)
@@ -57,3 +63,8 @@ def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, 
     mix = ScalarMix(len(layers), [math.log(w) if w else _NO_SHARE for w in layers], trainable=False)
     mix.gamma.data.fill_(math.fsum(layers))
     return Selection(level, "mix", pooling, mix)
+
+
+def _plain(layers: Any) -> Any:
+    """An array as a list of Python's numbers; anything else as it is."""
+    return layers.tolist() if isinstance(layers, np.ndarray) else layers

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import whole_file
+from elmo_helpers.files import exchange, whole_file
 
 CONFIG = "projector_config.pbtxt"
+_LONGEST_NAME = 60  # letters; it becomes the name of a folder
 _NOTHING = "(none)"  # the projector skips a line of blanks, and all labels after it would slip by one
 
 
@@ -47,8 +48,10 @@ def write_projector(
     """
     vectors = _matrix(vectors)
     columns = _columns(labels, len(vectors))
-    if not isinstance(name, str) or not name.strip(" .") or not name.isprintable():
-        raise ElmoHelpersError(f"name={name!r}: expected a name of printable letters, and not of dots alone.")
+    if not isinstance(name, str) or not name.strip(" .") or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise ElmoHelpersError(
+            f"name={name!r:.60}: expected a name of at most {_LONGEST_NAME} printable letters, and not of dots alone."
+        )
     writer = _summary_writer()
     directory = Path(directory)
     try:
@@ -79,9 +82,12 @@ def _matrix(vectors: np.ndarray) -> np.ndarray:
 
 def _columns(labels: Sequence[object] | Mapping[str, Sequence[object]] | pd.DataFrame, n: int) -> dict[str, list[str]]:
     """The text of each column, one a vector."""
-    if isinstance(labels, str):
-        raise ElmoHelpersError("labels: expected a list of labels, and got one string.")
     columns = labels if isinstance(labels, Mapping | pd.DataFrame) else {"label": labels}
+    for column in columns:
+        # A string would be cut into letters, and a set has no order.
+        if isinstance(columns[column], str | bytes | Set) or not isinstance(columns[column], Iterable):
+            kind = "one string" if isinstance(columns[column], str) else f"a {type(columns[column]).__name__}"
+            raise ElmoHelpersError(f"labels: expected a list of labels under {column!r}, and got {kind}.")
     texts = {_cell(column): [_cell(x) for x in columns[column]] for column in columns}
     if len(texts) != len(list(columns)) or not texts:
         raise ElmoHelpersError(f"labels: expected columns with a name each, and got {list(columns)}.")
@@ -144,9 +150,8 @@ def _move(temporary: Path, directory: Path) -> Path:
 
     inside = Path(added.tensor_path).parent
     place = directory / inside
-    place.mkdir(parents=True, exist_ok=True)
-    for file in (temporary / inside).iterdir():
-        file.replace(place / file.name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    exchange(temporary / inside, place)  # labels of one set beside the vectors of another would be wrong
     if not list(directory.glob("events.out.tfevents.*")):  # a folder without one is no run to TensorBoard
         for events in temporary.glob("events.out.tfevents.*"):
             events.replace(directory / events.name)

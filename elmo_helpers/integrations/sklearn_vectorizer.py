@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -65,7 +65,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.precision = precision
         self.device = device
 
-    def fit(self, X: Iterable[str], y: object = None) -> Self:
+    def fit(self, X: Sequence[str], y: object = None) -> Self:
         """Read the model and check the settings.
 
         Args:
@@ -78,9 +78,10 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         _titles(X)
         encoder, selection, self._digest = self._ready()
         self.vector_size_ = int(np.prod(selection.vector_shape(encoder.model.config)))
+        self._kind = self.pooling, str(self.layers)
         return self
 
-    def transform(self, X: Iterable[str]) -> NDArray[np.float32]:
+    def transform(self, X: Sequence[str]) -> NDArray[np.float32]:
         """The vectors of titles.
 
         Args:
@@ -92,13 +93,17 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
         Raises:
             NotFittedError: `fit` has not been called.
-            ElmoHelpersError: `X` holds something that is no title, or the directory has another model than at `fit`.
+            ElmoHelpersError: `X` holds something that is no title, the directory has another model than at `fit`, or
+                pooling or layers have been set since.
         """
         check_is_fitted(self)
         titles = _titles(X)
         encoder, selection, digest = self._ready()
         if digest != self._digest:
             raise ElmoHelpersError(f"model={self.model!r}: its files hold another model than at fit: fit again.")
+        size = int(np.prod(selection.vector_shape(encoder.model.config)))
+        if size != self.vector_size_ or self._kind != (self.pooling, str(self.layers)):
+            raise ElmoHelpersError("pooling, layers or model: set anew since fit: fit again.")
         vectors = np.empty((len(titles), self.vector_size_), dtype=np.float32)
         encoded = encoder.encode_windows(encoder.tokenize(titles), selection, encoder.word_vectors())
         for row, title in enumerate(encoded):
@@ -144,6 +149,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 def _titles(X: Any) -> list:
     if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
         raise ElmoHelpersError(f"X={X!r:.60}: expected a list of titles; pass one title as [title].")
+    if isinstance(X, Iterator | Set | Mapping):  # it could be read only once, or has no order
+        raise ElmoHelpersError(f"X: expected a list of titles, and got a {type(X).__name__}: pass a list of them.")
     if hasattr(X, "columns") or getattr(X, "ndim", 1) != 1:
         raise ElmoHelpersError(
             f"X: expected one column of titles, and got a table or array of shape {getattr(X, 'shape', '?')}: pass one "
@@ -166,5 +173,9 @@ def _load(name: str, device: str, signature: tuple[object, ...]) -> tuple[BiLM, 
 
 def _signature(directory: Path) -> tuple[object, ...]:
     """What changes when other files take the place of a model's."""
-    stats = [path.stat() for path in (directory.resolve() / file for file in FILES) if path.is_file()]
-    return str(directory.resolve()), *((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
+    try:
+        directory = directory.resolve()
+        stats = [path.stat() for path in (directory / file for file in FILES) if path.is_file()]
+    except (OSError, ValueError):  # no name of a directory, which whoever loads it will say
+        return (str(directory),)
+    return str(directory), *((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)

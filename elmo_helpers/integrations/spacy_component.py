@@ -227,7 +227,12 @@ class ElmoComponent(Pipe):
             ElmoHelpersError: A file is missing or damaged.
         """
         with TemporaryDirectory() as directory:
-            util.from_bytes(data, {file: Path(directory, file).write_bytes for file in FILES}, ())
+            try:
+                util.from_bytes(data, {file: Path(directory, file).write_bytes for file in FILES}, ())
+            except (ValueError, TypeError, AttributeError) as error:
+                raise ElmoHelpersError(
+                    f"data: expected what to_bytes gave ({str(error) or type(error).__name__:.100})."
+                ) from None
             return self.from_disk(directory)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -22,9 +22,15 @@ def set_vector_hooks(doc: Doc) -> None:
     doc.user_token_hooks.update(_OF_TOKEN)
 
 
+def _rows(doc: Doc) -> NDArray[np.float32]:
+    if doc.tensor.ndim != 2 or len(doc.tensor) != len(doc):
+        raise ElmoHelpersError("doc.tensor has no row for each token: let the component 'elmo' set it first.")
+    return doc.tensor
+
+
 def _vector(what: Doc | Span) -> NDArray[np.float32]:
     """(2P,) float32: zeros without a word."""
-    vectors = what.doc.tensor[what.start : what.end] if isinstance(what, Span) else what.tensor
+    vectors = _rows(what.doc)[what.start : what.end] if isinstance(what, Span) else _rows(what)
     words = [i for i, token in enumerate(what) if not token.is_space]
     if len(words) < len(vectors):
         vectors = vectors[words]
@@ -40,14 +46,18 @@ def _has_vector(what: Doc | Span) -> bool:
 
 
 def _token_vector(token: Token) -> NDArray[np.float32]:
-    return token.doc.tensor[token.i]
+    return _rows(token.doc)[token.i]
 
 
 def _token_has_vector(token: Token) -> bool:
     return not token.is_space
 
 
-def _similarity(one: Doc | Span | Token, other: Doc | Span | Token | Lexeme) -> float:
+def _similarity(one: Doc | Span | Token, other: Doc | Span | Token) -> float:
+    if isinstance(other, Lexeme):
+        raise ElmoHelpersError(
+            "similarity: a lexeme stands in no context and has no vector here: compare tokens, spans and documents."
+        )
     a, b = one.vector, other.vector
     if a.shape != b.shape and b.size:
         raise ElmoHelpersError(

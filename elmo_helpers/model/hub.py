@@ -53,12 +53,16 @@ class HubModel:
             ElmoHelpersError: There is no such model, a file cannot be fetched, is missing or damaged.
         """
         directory = Path(name)
-        if directory.is_dir():
+        try:
+            is_directory = directory.is_dir()
+        except (OSError, ValueError):  # too long for a name, or with a zero byte in it
+            is_directory = False
+        if is_directory:
             return cls.load(directory)
         if not isinstance(name, str) or not _is_repo_id(name):
             raise ElmoHelpersError(
-                f"{os.fspath(name)} is no directory: name one that BiLM.save wrote, or a model on the Hugging Face Hub "
-                "as 'owner/name'."
+                f"{os.fspath(name)!s:.200} is no directory: name one that BiLM.save wrote, or a model on the Hugging "
+                "Face Hub as 'owner/name'."
             )
         with _hub(f"{name} is no directory here, and cannot be fetched from the Hugging Face Hub") as hub:
             fetched = hub.snapshot_download(

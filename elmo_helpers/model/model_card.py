@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -100,6 +101,7 @@ def model_card(model: BiLM, name: str, run: Run | None = None) -> str:
         name: Its repository or directory, for the example.
         run: The run that trained it, if it is known.
     """
+    name = name.encode(errors="replace").decode()  # the name of a directory need not be text
     sections = [_HEADER + f"\n# ELMo: {name}", _what(model), _how_to_load(model, name), _sizes(model)]
     if run is not None:
         sections += _training(run)
@@ -125,7 +127,7 @@ def _how_to_load(model: BiLM, name: str) -> str:
 ```python
 from elmo_helpers import BiLM, Encoder
 
-encoder = Encoder(BiLM.from_pretrained("{name}"))
+encoder = Encoder(BiLM.from_pretrained({json.dumps(name, ensure_ascii=False)}))
 vectors = encoder.encode(["Peace and friendship."], pooling="mean")  # (1, {2 * model.config.output_dim})
 words = encoder.encode_tokens(["Peace and friendship."])[0].layers  # ({model.config.n_layers + 1}, words, \
 {2 * model.config.output_dim})
@@ -196,8 +198,12 @@ def _shown(key: str, value: float | None) -> str:
 
 
 def _table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _history(path: Path) -> list[dict[str, float | None]]:

@@ -104,8 +104,8 @@ def usable_device(device: torch.device | str) -> torch.device:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(device)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()  # which "meta", where there are shapes and no numbers, cannot give
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
         raise ElmoHelpersError(f"device={device!r}: PyTorch cannot compute there ({reason}); try 'cpu'.") from None
     return device

@@ -37,3 +37,14 @@ def test_nothing_to_find_and_a_vector_that_does_not_fit():
     assert len(nearest_rows(np.ones((1, 2), np.float32), np.ones(2), 0)[0]) == 0
     with pytest.raises(ElmoHelpersError, match="vector: expected"):
         nearest_rows(np.ones((1, 2), np.float32), np.ones(3), 1)
+
+
+@pytest.mark.parametrize("factor", [1e25, 1e-22])
+def test_very_long_and_very_short_rows(rng, factor):
+    rows = rng.normal(size=(6, 5)).astype(np.float32)
+    np.testing.assert_allclose(unit_rows(rows * np.float32(factor)), unit_rows(rows), rtol=1e-5)
+
+
+def test_a_number_that_is_not_finite_is_named():
+    with pytest.raises(ElmoHelpersError, match="row 1 holds a number that is not finite"):
+        unit_rows(np.array([[1.0, 2.0], [np.nan, 0.0]]))

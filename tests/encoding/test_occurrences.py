@@ -1,6 +1,7 @@
 """A word's occurrences, against the vectors of each title by itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from conftest import TOY_TITLES
@@ -55,3 +56,16 @@ def test_a_word_that_does_not_occur(toy_model):
 def test_limit_is_checked(toy_model):
     with pytest.raises(ElmoHelpersError, match="limit=0"):
         find_occurrences(Encoder(toy_model), TITLES, "the", limit=0)
+
+
+def test_titles_of_a_shuffled_series_are_taken_in_its_order(toy_model):
+    series = pd.Series(TITLES).sample(frac=1, random_state=1)
+    found, wanted = (find_occurrences(Encoder(toy_model), titles, "the") for titles in (series, series.tolist()))
+    assert found.titles == wanted.titles
+    np.testing.assert_array_equal(found.layers, wanted.layers)
+
+
+@pytest.mark.parametrize("wrong", ["the cat", None, 3])
+def test_a_title_that_is_no_list_of_tokens_is_named(toy_model, wrong):
+    with pytest.raises(ElmoHelpersError, match="titles: number 1"):
+        find_occurrences(Encoder(toy_model), [["the"], wrong], "the")

@@ -1,6 +1,7 @@
 """What TensorBoard's projector is given, read back as it reads it."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,10 @@ def test_several_sets_in_one_directory_and_one_that_is_replaced(tmp_path):
         (np.array([[0.0], [np.inf]]), ["a", "b"], "x", "row 1 holds a number that is not finite"),
         (np.zeros((2, 3)), ["a"], "x", "expected 2, one a vector, and got 1"),
         (np.zeros((2, 3)), "ab", "x", "got one string"),
+        (np.zeros((2, 3)), {"a", "b"}, "x", "got a set"),
+        (np.zeros((2, 3)), None, "x", "got a NoneType"),
+        (np.zeros((2, 3)), {"title": "ab"}, "x", "'title', and got one string"),
+        (np.zeros((1, 3)), ["a"], "x" * 300, "at most 60"),
         (np.zeros((1, 3)), {}, "x", "expected columns"),
         (np.zeros((1, 3)), ["a"], "..", "name='..'"),
         (np.zeros((1, 3)), ["a"], "a\nb", "name="),
@@ -105,3 +110,20 @@ def test_without_tensorboard_it_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(ElmoHelpersError, match="pip install tensorboard"):
         write_projector(tmp_path / "new", np.zeros((1, 3)), ["a"])
     assert not (tmp_path / "new").exists()
+
+
+def test_where_the_disk_fails_the_old_set_stays_whole(tmp_path, monkeypatch):
+    place = write_projector(tmp_path, np.ones((3, 2)), list("abc"))
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    rename = Path.rename
+
+    def failing(path, target):
+        if Path(target) == place:
+            monkeypatch.undo()  # the old one can be put back
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(ElmoHelpersError, match="No space left"):
+        write_projector(tmp_path, np.zeros((2, 2)), list("xy"))
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before

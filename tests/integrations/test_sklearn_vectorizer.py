@@ -147,6 +147,8 @@ def test_no_title_one_title_and_titles_without_a_word(toy_model):
         (["a title", float("nan")], "number 1"),
         ([1.0, 2.0], "number 0"),
         (np.array("scalar"), "one column"),
+        ({"a title", "another"}, "got a set"),
+        ({"a title": 1}, "got a dict"),
     ],
 )
 def test_wrong_input(toy_model, X, words):
@@ -163,6 +165,12 @@ def test_wrong_input(toy_model, X, words):
         ({"layers": "none"}, "layers"),
         ({"layers": [1, 2]}, "3 weights"),
         ({"layers": [1, -2, 1]}, "weight"),
+        ({"layers": [1e39, 1, 1]}, "weight"),
+        ({"layers": [1e-50] * 3}, "at least one weight"),
+        ({"layers": b"abc"}, "layers"),
+        ({"device": None}, "device=None"),
+        ({"device": "meta"}, "meta"),
+        ({"model": "a\0b"}, "no directory"),
         ({"batch_tokens": 0}, "batch_tokens"),
         ({"precision": "fp8"}, "precision"),
         ({"device": "nonsense"}, "nonsense"),
@@ -276,3 +284,21 @@ def test_bf16_is_close(folder):
     found = ElmoVectorizer(folder, precision="bf16").fit_transform(TOY_TITLES)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, ElmoVectorizer(folder).fit_transform(TOY_TITLES), atol=0.05)
+
+
+def test_an_iterator_is_refused_and_not_used_up(toy_model):
+    with pytest.raises(ElmoHelpersError, match="got a generator"):
+        ElmoVectorizer(toy_model).fit_transform(title for title in ["a", "b"])
+
+
+def test_an_array_of_weights(toy_model):
+    found = ElmoVectorizer(toy_model, layers=np.array([1, 2, 0])).fit_transform(["the cat"])
+    same(found, ElmoVectorizer(toy_model, layers=[1, 2, 0]).fit_transform(["the cat"]))
+
+
+@pytest.mark.parametrize("settings", [{"layers": "all"}, {"pooling": "max"}])
+def test_settings_changed_after_fit_ask_for_another(toy_model, settings):
+    vectorizer = ElmoVectorizer(toy_model).fit(["a"]).set_params(**settings)
+    with pytest.raises(ElmoHelpersError, match="fit again"):
+        vectorizer.transform(["a"])
+    assert len(vectorizer.fit_transform(["a"])) == 1

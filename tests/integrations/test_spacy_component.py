@@ -469,3 +469,20 @@ def test_docs_can_be_kept_with_their_vectors(nlp):
     again.tensor = doc.tensor
     set_vector_hooks(again)
     same(again.vector, doc.vector)
+
+
+def test_vectors_that_are_not_there_are_asked_for(nlp):
+    doc = nlp.make_doc("the cat")
+    set_vector_hooks(doc)
+    for what in (doc, doc[0:1], doc[0]):
+        with pytest.raises(ElmoHelpersError, match="'elmo'"):
+            what.vector  # noqa: B018
+    with pytest.raises(ElmoHelpersError, match="lexeme"):
+        nlp("a cat")[0].similarity(nlp.vocab["cat"])
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"garbage", lambda data: b"", lambda data: data[:-50]])
+def test_damaged_bytes_are_refused(nlp, damage):
+    elmo = nlp.get_pipe("elmo")
+    with pytest.raises(ElmoHelpersError):
+        elmo.from_bytes(damage(elmo.to_bytes()))

@@ -286,3 +286,9 @@ def test_the_rows_of_a_long_history(n):
 def test_the_hubs_library_is_not_loaded_with_a_model():
     program = "import sys, elmo_helpers.model.bilm; sys.exit('huggingface_hub' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_directory_whose_name_is_no_text_gets_its_card(toy_model, tmp_path):
+    directory = tmp_path / os.fsdecode(b'm\xff"')
+    toy_model.save_pretrained(directory)
+    assert r'from_pretrained("m?\"")' in (directory / "README.md").read_text(encoding="utf-8")

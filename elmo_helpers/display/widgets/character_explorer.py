@@ -67,7 +67,7 @@ class CharacterExplorer(widgets.VBox):
         self.cnn = model.char_cnn if isinstance(model, BiLM) else model
         if not isinstance(self.cnn, CharacterCNN):
             raise ElmoHelpersError("model: it reads words whole and has no character CNN; pass one that has.")
-        if isinstance(words, str) or not words or not all(isinstance(w, str) for w in words):
+        if isinstance(words, str) or not (words := list(words)) or not all(isinstance(w, str) for w in words):
             raise ElmoHelpersError(f"words={words!r:.60}: expected a list of at least one word.")
         self.text = text or (model.text if isinstance(model, BiLM) else TextConfig())
         self.characters = CharacterVocabulary(self.cnn.config.scheme, self.cnn.config.max_characters)
@@ -128,6 +128,7 @@ class CharacterExplorer(widgets.VBox):
 
     def nearest(self, word: str, n: int) -> list[tuple[str, float]]:
         """The n words nearest to one, the nearest first, each with its cosine; fewer where there are no more."""
+        n = whole_number("n", n, 1)
         with torch.no_grad():
             cosines = self._directions @ F.normalize(self._vectors([word]) - self._mean, dim=1)[0]  # (U,)
         itself = self._place.get(word)

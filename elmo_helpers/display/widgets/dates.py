@@ -20,10 +20,13 @@ def checked_dates(dates: Sequence[object] | None, n: int) -> np.ndarray:
         return np.full(n, "NaT", dtype="datetime64[D]")
     try:
         if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M":  # which holds any year already
-            dates = pd.to_datetime(pd.Series(list(dates)), format="ISO8601").to_numpy()
+            read = pd.to_datetime(pd.Series(list(dates)), format="ISO8601")
+            # Of a time with a zone the day is that of its own place.
+            dates = (read if read.dt.tz is None else read.dt.tz_localize(None)).to_numpy()
         days = dates.astype("datetime64[D]")
     except (TypeError, ValueError) as error:
-        raise ElmoHelpersError(f"dates: expected dates such as 2001-12-31, or NaT ({error}).") from None
+        reason = str(error).splitlines()[0]
+        raise ElmoHelpersError(f"dates: expected dates such as 2001-12-31, or NaT ({reason}).") from None
     if days.shape != (n,):
         raise ElmoHelpersError(f"dates: expected {n}, one a title, and got {days.size}.")
     return days

@@ -15,6 +15,7 @@ from elmo_helpers.display.style import figure
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.typed import typed_title
 from elmo_helpers.encoding.scoring import Fill, Scorer, WordScores
+from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.text.vocabulary import SPECIALS
 
@@ -82,7 +83,13 @@ class DirectionExplorer(widgets.VBox):
             self._read(title)
 
     def likely_words(self, direction: str) -> list[Fill]:
-        """The likeliest words in the place of the chosen one, by "forward", "backward" or "both"."""
+        """The likeliest words in the place of the chosen one, by "forward", "backward" or "both".
+
+        Raises:
+            ElmoHelpersError: No title has been read yet, or there is no such direction.
+        """
+        if self._scores is None:
+            raise ElmoHelpersError("title: none has been read yet: set title.value to one.")
         tokens, i = self._scores.tokens, self.words.value
         return self.scorer.fill(
             [*tokens[:i], _GAP, *tokens[i + 1 :]], self.n_words.value, direction=direction, gap=_GAP

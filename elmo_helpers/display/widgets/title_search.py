@@ -8,7 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.display.search_plots import plot_dates_of_nearest
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
@@ -62,7 +62,7 @@ class TitleSearch(widgets.VBox):
         Raises:
             ElmoHelpersError: There are no titles, not one date or vector a title, or an argument is of the wrong kind.
         """
-        if isinstance(titles, str) or not len(titles):
+        if isinstance(titles, str) or not (titles := list(titles)):
             raise ElmoHelpersError("titles: expected a list of at least one title.")
         self._encoder, self._titles = encoder, titles
         self._dates = checked_dates(dates, len(titles))
@@ -72,8 +72,7 @@ class TitleSearch(widgets.VBox):
             vectors = encoder.encode(titles, pooling, progress=True)
         if not isinstance(vectors, Mapping):
             vectors = {pooling: vectors}
-        if pooling not in vectors:
-            raise ElmoHelpersError(f"pooling={pooling!r}: expected one of {', '.join(vectors)}.")
+        choice("pooling", pooling, tuple(vectors))
         self._units = {name: self._checked(name, rows) for name, rows in vectors.items()}
         self.nearest = np.empty(0, dtype=np.int64)
 
@@ -101,9 +100,10 @@ class TitleSearch(widgets.VBox):
             A table with the columns cosine, date and title; its index is the row of each title.
 
         Raises:
-            ElmoHelpersError: There is no word in `title`.
+            ElmoHelpersError: There is no word in `title`, no vectors are of that pooling, or n is no number of titles.
         """
-        pooling = self.pooling.value if pooling is None else pooling
+        n = whole_number("n", n, 1)
+        pooling = self.pooling.value if pooling is None else choice("pooling", pooling, tuple(self._units))
         (tokens,) = self._encoder.tokenize([title])
         if not tokens:
             raise ElmoHelpersError("Type a title of at least one word.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from elmo_helpers.checks import choice
 from elmo_helpers.config import PRESETS, BiLMConfig, CharCNNConfig
 from elmo_helpers.display.widgets.fields import Message
 from elmo_helpers.display.widgets.training_values import PARSERS, check_alone, field_of
@@ -70,7 +71,8 @@ class TrainingForm(widgets.VBox):
             preset: The name of the preset that both are; None: they are a choice of their own.
 
         Raises:
-            ElmoHelpersError: A model with a vector a word, or without a softmax, which this form cannot show.
+            ElmoHelpersError: A model with a vector a word, or without a softmax, or a training that ends by steps or by
+                whichever of two bounds comes first, which this form cannot show.
         """
         if not isinstance(model.char_cnn, CharCNNConfig):
             raise ElmoHelpersError(
@@ -79,6 +81,10 @@ class TrainingForm(widgets.VBox):
         if model.softmax not in _SOFTMAXES:
             raise ElmoHelpersError(
                 f"softmax={model.softmax!r}: expected one of {', '.join(_SOFTMAXES)}, or there is nothing to train."
+            )
+        if training.steps is not None or (training.epochs is not None and training.minutes is not None):
+            raise ElmoHelpersError(
+                "training: expected an end by epochs or by minutes, one of them, which the form has a field for."
             )
         self.characters = characters
         self._presets = {name: (PRESETS[name], TRAINING_PRESETS[name]) for name in ("tutorial", "tiny")}
@@ -122,14 +128,20 @@ class TrainingForm(widgets.VBox):
 
     def set(self, **values: str) -> None:
         """Type into fields by their names, with one call of `on_change`'s function at the end."""
+        for name in values:
+            choice("field", name, tuple(self.fields))
         if preset := values.pop("preset", None):
-            self._filling = True
-            self.fields["preset"].control.value = preset
-            self._fill()
+            choice("preset", preset, tuple(self._presets))
         self._filling = True
-        for name, value in values.items():
-            self.fields[name].control.value = value
-        self._filling = False
+        try:
+            if preset:
+                self.fields["preset"].control.value = preset
+                self._fill()
+                self._filling = True
+            for name, value in values.items():
+                self.fields[name].control.value = value
+        finally:
+            self._filling = False
         self._edited()
 
     @property

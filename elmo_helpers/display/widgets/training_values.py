@@ -9,6 +9,9 @@ from elmo_helpers.config import BiLMConfig, CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.training.config import TrainingConfig
 
+_LARGEST = 1_000_000  # of a size, far above any use; its parameters can still be counted
+_DEEPEST = 100  # layers, each of which is made before they are counted
+
 
 def parse_filters(text: str) -> tuple[tuple[int, int], ...]:
     """The filters in a text such as "2:32 3:32", as (width, count).
@@ -19,22 +22,27 @@ def parse_filters(text: str) -> tuple[tuple[int, int], ...]:
     pairs = []
     for part in text.replace(",", " ").split():
         width, colon, count = part.partition(":")
-        if not (colon and width.isdecimal() and count.isdecimal() and int(width) and int(count)):
+        sizes = [int(size) if size.isdecimal() and len(size) <= len(str(_LARGEST)) else 0 for size in (width, count)]
+        if not (colon and all(0 < size <= _LARGEST for size in sizes)):
             raise ElmoHelpersError(
-                f"filters: {part!r} is no width:count of two whole numbers of at least 1; write them as 2:32 3:32."
+                f"filters: {part!r:.40} is no width:count of two whole numbers from 1 to {_LARGEST:,}; write them as "
+                "2:32 3:32."
             )
-        pairs.append((int(width), int(count)))
+        pairs.append((sizes[0], sizes[1]))
     if not pairs:
         raise ElmoHelpersError("filters: write at least one width:count, such as 2:32 3:32.")
     return tuple(pairs)
 
 
-def _whole(name: str) -> Callable[[str], int]:
+def _whole(name: str, largest: int = _LARGEST) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
-            return int(text.strip())
+            value = int(text.strip())
         except ValueError:
-            raise ElmoHelpersError(f"{name}: {text.strip()!r} is no whole number.") from None
+            raise ElmoHelpersError(f"{name}: {text.strip()!r:.40} is no whole number.") from None
+        if value > largest:
+            raise ElmoHelpersError(f"{name}: {text.strip()!r:.40} is more than a model can have here, {largest:,}.")
+        return value
 
     return parse
 
@@ -60,10 +68,10 @@ def _number(name: str) -> Callable[[str], float]:
 PARSERS: dict[str, Callable[[str], Any]] = {
     "filters": parse_filters,
     "embedding_dim": _whole_or_none("embedding_dim"),
-    "n_highway": _whole("n_highway"),
+    "n_highway": _whole("n_highway", _DEEPEST),
     "hidden_dim": _whole("hidden_dim"),
     "projection_dim": _whole_or_none("projection_dim"),
-    "n_layers": _whole("n_layers"),
+    "n_layers": _whole("n_layers", _DEEPEST),
     "dropout": _number("dropout"),
     "learning_rate": _number("learning_rate"),
     "batch_size": _whole("batch_size"),

@@ -128,3 +128,22 @@ def test_bad_arguments(encoder):
         TitleSearch(encoder, TITLES, DATES, vectors={"mean": vectors}, pooling="max")
     with pytest.raises(ElmoHelpersError, match="dates: expected dates such as"):
         TitleSearch(encoder, ["a"], ["yesterday"], vectors=vectors[:1])
+
+
+def test_titles_of_a_shuffled_series_are_taken_in_its_order(encoder):
+    series = pd.Series(TOY_TITLES).sample(frac=1, random_state=1)
+    found, wanted = (TitleSearch(encoder, titles, None).search("home", 3) for titles in (series, series.tolist()))
+    assert found.title.tolist() == wanted.title.tolist()
+    assert found.title.iloc[0] == "home"
+
+
+def test_a_time_with_a_zone_is_a_day_of_its_own_place(encoder):
+    dates = ["2001-01-01T00:00:00+01:00"] * 2
+    assert TitleSearch(encoder, ["a", "b"], dates).search("a").date.tolist() == [pd.Timestamp("2001-01-01")] * 2
+
+
+def test_bad_questions(search):
+    with pytest.raises(ElmoHelpersError, match="n=0"):
+        search.search("home", 0)
+    with pytest.raises(ElmoHelpersError, match="pooling='sum'"):
+        search.search("home", pooling="sum")

@@ -72,13 +72,30 @@ def test_token_vectors_always_fit_the_layers(filters, hidden, projection, wanted
     BiLM(model, toy_corpus.vocabulary, toy_corpus.text)
 
 
+TOO_MANY = ["1:99999999999", "1:" + "9" * 5000]
 WRONG = {
-    "filters": ["", "2", "2:", ":3", "2:3:4", "2-3", "0:3", "2:0", "2:x", "-1:4", "2.5:4", "31:4", "²:3"],
+    "filters": [
+        "",
+        "2",
+        "2:",
+        ":3",
+        "2:3:4",
+        "2-3",
+        "0:3",
+        "2:0",
+        "2:x",
+        "-1:4",
+        "2.5:4",
+        "31:4",
+        "²:3",
+        "1:99999999999",
+        "1:" + "9" * 5000,
+    ],
     "embedding_dim": ["x", "-1", "1.5"],
     "n_highway": ["", "-1", "one"],
-    "hidden_dim": ["", "0", "-4", "6.5", "1e3", "<b>"],
+    "hidden_dim": ["9" * 25, "", "0", "-4", "6.5", "1e3", "<b>"],
     "projection_dim": ["-1", "half"],
-    "n_layers": ["0", "", "two"],
+    "n_layers": ["100000000", "0", "", "two"],
     "dropout": ["1", "-0.1", "", "nan", "50%"],
     "learning_rate": ["0", "-1", "inf", "nan", "1e", ""],
     "batch_size": ["0", "", "2.0"],
@@ -144,3 +161,20 @@ def test_a_model_without_characters_or_softmax_has_no_form():
         TrainingForm(characters, words, TrainingConfig())
     with pytest.raises(ElmoHelpersError, match="softmax"):
         TrainingForm(characters, BiLMConfig(softmax="none"), TrainingConfig())
+
+
+@pytest.mark.parametrize("bounds", [{"epochs": None, "steps": 5}, {"epochs": 3, "minutes": 0.5}])
+def test_an_end_that_has_no_field_is_refused(bounds):
+    with pytest.raises(ElmoHelpersError, match="by epochs or by minutes"):
+        TrainingForm(CharacterVocabulary("tutorial", 30), BiLMConfig.preset("tiny"), TrainingConfig(**bounds))
+
+
+@pytest.mark.parametrize("wrong", [{"unknown": "1"}, {"preset": "unknown"}])
+def test_a_name_that_is_none_leaves_the_form_at_work(wrong):
+    form = form_of()
+    with pytest.raises(ElmoHelpersError, match="unknown"):
+        form.set(**wrong)
+    calls = []
+    form.on_change(lambda: calls.append(form.configs()))
+    form.fields["hidden_dim"].control.value = "-1"
+    assert calls == [None]
