@@ -178,3 +178,12 @@ def test_a_name_that_is_none_leaves_the_form_at_work(wrong):
     form.on_change(lambda: calls.append(form.configs()))
     form.fields["hidden_dim"].control.value = "-1"
     assert calls == [None]
+
+
+def test_one_hot_bytes_are_warned_of():
+    form = form_of("tutorial", CharacterVocabulary("utf8", 50))
+    form.configs()
+    assert "one-hot" in form.note.value
+    form.set(embedding_dim="16")
+    form.configs()
+    assert "one-hot" not in form.note.value
