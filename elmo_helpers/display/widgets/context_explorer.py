@@ -106,7 +106,6 @@ class ContextExplorer(widgets.VBox):
                 self.table,
             ]
         )
-        self.box = self
         self._look_up()
 
     def _make_controls(self, word: str, n_clusters: int) -> None:

@@ -87,7 +87,6 @@ class TitleSearch(widgets.VBox):
         )
         self.message, self.table, self.picture = Message(), widgets.HTML(), Picture()
         super().__init__([self.title, self.message, self.pooling, self.n_in_figure, self.table, self.picture])
-        self.box = self
         for control in (self.title, self.pooling, self.n_in_figure):
             control.observe(lambda _: self._search(), "value")
         if title:

@@ -209,9 +209,7 @@ class TrainingForm(widgets.VBox):
         fitting = f"{n_filters} filters" + (f", projected to token vectors of D = {times * width}" if projected else "")
         remarks = [f"F = {fitting}.", self._about_characters()]
         if char_cnn.embedding_dim is None and char_cnn.scheme == "utf8":
-            remarks.append(
-                "E = 0, one-hot vectors of bytes, is slow and cannot be exported: the published E is 16."
-            )
+            remarks.append("E = 0, one-hot vectors of bytes, is slow and cannot be exported: the published E is 16.")
         self.note.value = html.escape(" ".join(filter(None, remarks)))
         return replace(
             base,
