@@ -15,6 +15,7 @@ from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 MAX_CLUSTERS = 6  # as many colours as are told apart on white
+_TOO_LARGE = 1e16  # the sum of many squares stays within float32
 _EQUAL = 1e-4  # of the largest number: vectors that differ by less are one, but for rounding
 _BETTER = 0.95  # of the former clusters' squared distances: then new clusters are worth another colouring
 _SHOWN_LETTERS = 14  # of a word in the name of a cluster
@@ -73,10 +74,13 @@ def map_contexts(
         seed: Of the starts of k-means.
 
     Raises:
-        ElmoHelpersError: `n_clusters` is another number.
+        ElmoHelpersError: `n_clusters` is another number, or `vectors` holds none, or one whose square is not finite.
     """
     if whole_number("n_clusters", n_clusters, 1) > MAX_CLUSTERS:
         raise ElmoHelpersError(f"n_clusters={n_clusters}: expected at most {MAX_CLUSTERS}.")
+    vectors = np.asarray(vectors)
+    if vectors.ndim != 2 or not vectors.size or not np.abs(vectors).max() < _TOO_LARGE:
+        raise ElmoHelpersError(f"vectors: expected (n, dim) numbers between ± {_TOO_LARGE:g}, and got others.")
     # Some thousand rows are soon done by one thread; several would wait for each other, and add in another order.
     with _threads().limit(limits=1):
         return _map(vectors, n_clusters, former, seed)

@@ -125,3 +125,9 @@ def test_names_are_what_sets_a_cluster_apart():
     assert name_clusters(np.zeros(2, int), ["the", "the"], ["of", "is"], 1) == ["1: the — (2)"]
     (long,) = name_clusters(np.zeros(1, int), ["x" * 50], ["y"], 1)
     assert len(long) < 30
+
+
+@pytest.mark.parametrize("vectors", [np.full((3, 4), np.nan), np.full((3, 4), 1e30), np.zeros((0, 4)), np.zeros(4)])
+def test_vectors_that_cannot_be_drawn_are_refused(vectors):
+    with pytest.raises(ElmoHelpersError, match="vectors: expected"):
+        map_contexts(vectors, 2)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import ipywidgets as widgets
 
-from elmo_helpers.checks import choice
+from elmo_helpers.checks import choice, number
 from elmo_helpers.config import PRESETS, BiLMConfig
 from elmo_helpers.display.widgets.fields import Message
 from elmo_helpers.display.widgets.main_thread import Ticker
@@ -86,6 +86,10 @@ class TrainingPanel(widgets.VBox):
         if not any(titles for titles, _ in sizes(corpus)):
             raise ElmoHelpersError("TrainingPanel: the corpus has no title; give one that has.")
         choice("preset", preset, tuple(PRESETS))
+        for name, perplexity in (references or {}).items():
+            number(f"references[{name!r}]", perplexity, "a perplexity, a number of at least 1", 1)
+        if not isinstance(directory, str | os.PathLike | None):
+            raise ElmoHelpersError(f"directory={directory!r:.60}: expected the name of a directory, or None.")
         self.corpus, self.validation, self.directory = corpus, validation, directory
         self.model: BiLM | None = None
         self.result: TrainingResult | None = None

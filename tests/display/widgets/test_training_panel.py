@@ -260,6 +260,10 @@ def test_a_corpus_without_titles_is_refused():
     corpus = corpus_of(TOY_TITLES)
     with pytest.raises(ElmoHelpersError, match="no title"):
         TrainingPanel(corpus.select(slice(0, 0)))
+    with pytest.raises(ElmoHelpersError, match="references"):
+        TrainingPanel(corpus, references={"unigram": "high"})
+    with pytest.raises(ElmoHelpersError, match="directory=3"):
+        TrainingPanel(corpus, directory=3)
     with pytest.raises(ElmoHelpersError, match="preset"):
         TrainingPanel(corpus, preset="huge")
     with pytest.raises(ElmoHelpersError, match="softmax"):
