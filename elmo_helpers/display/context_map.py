@@ -74,10 +74,11 @@ def map_contexts(
         seed: Of the starts of k-means.
 
     Raises:
-        ElmoHelpersError: `n_clusters` is another number, or `vectors` holds none, or one whose square is not finite.
+        ElmoHelpersError: `n_clusters` or `seed` is another number, or `vectors` holds none, or one whose square is not finite.
     """
     if whole_number("n_clusters", n_clusters, 1) > MAX_CLUSTERS:
         raise ElmoHelpersError(f"n_clusters={n_clusters}: expected at most {MAX_CLUSTERS}.")
+    seed = whole_number("seed", seed, 0)
     vectors = np.asarray(vectors)
     if vectors.ndim != 2 or not vectors.size or not np.abs(vectors).max() < _TOO_LARGE:
         raise ElmoHelpersError(f"vectors: expected (n, dim) numbers between ± {_TOO_LARGE:g}, and got others.")

@@ -73,9 +73,9 @@ def find_occurrences(
         told: Called with the number of titles encoded so far and of all to be encoded.
 
     Raises:
-        ElmoHelpersError: `limit` is not a whole number of at least 1, or a title is no list of tokens.
+        ElmoHelpersError: `limit` or `seed` is no such number, or a title is no list of tokens.
     """
-    limit, titles = whole_number("limit", limit, 1), list(titles)
+    limit, seed, titles = whole_number("limit", limit, 1), whole_number("seed", seed, 0), list(titles)
     for number, title in enumerate(titles):
         if isinstance(title, str) or not isinstance(title, Sequence):
             raise ElmoHelpersError(f"titles: number {number} is {title!r:.60}: expected a list of tokens.")

@@ -65,6 +65,11 @@ def test_titles_of_a_shuffled_series_are_taken_in_its_order(toy_model):
     np.testing.assert_array_equal(found.layers, wanted.layers)
 
 
+def test_seed_is_checked(toy_model):
+    with pytest.raises(ElmoHelpersError, match="seed=-1"):
+        find_occurrences(Encoder(toy_model), TITLES, "the", seed=-1)
+
+
 @pytest.mark.parametrize("wrong", ["the cat", None, 3])
 def test_a_title_that_is_no_list_of_tokens_is_named(toy_model, wrong):
     with pytest.raises(ElmoHelpersError, match="titles: number 1"):
