@@ -74,7 +74,7 @@ def map_contexts(
         seed: Of the starts of k-means.
 
     Raises:
-        ElmoHelpersError: `n_clusters` or `seed` is another number, or `vectors` holds none, or one whose square is not finite.
+        ElmoHelpersError: `n_clusters` or `seed` is another number, or `vectors` holds none, or one that is too large.
     """
     if whole_number("n_clusters", n_clusters, 1) > MAX_CLUSTERS:
         raise ElmoHelpersError(f"n_clusters={n_clusters}: expected at most {MAX_CLUSTERS}.")
