@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 from threadpoolctl import ThreadpoolController
 
 from elmo_helpers.checks import whole_number
+from elmo_helpers.display.style import shortened
 from elmo_helpers.errors import ElmoHelpersError
 
 MAX_CLUSTERS = 6  # as many colours as are told apart on white
@@ -107,7 +108,7 @@ def name_clusters(clusters: np.ndarray, before: Sequence[str], after: Sequence[s
         distinct, ids = np.unique(np.array(words, dtype=object), return_inverse=True)
         counts = np.zeros((len(sizes), len(distinct)))
         np.add.at(counts, (clusters, ids), 1)
-        sides.append((counts, [form.format(_short(word)) for word in distinct]))
+        sides.append((counts, [form.format(shortened(word, _SHOWN_LETTERS)) for word in distinct]))
     counts = np.concatenate([side[0] for side in sides], axis=1)
     forms = [form for side in sides for form in side[1]]
     inside = counts / np.maximum(sizes, 1)[:, None]
@@ -115,10 +116,6 @@ def name_clusters(clusters: np.ndarray, before: Sequence[str], after: Sequence[s
     typical = np.argsort(-(inside - outside), axis=1, kind="stable")[:, :n_words]
     named = [[forms[j] for j in row if inside[i, j] > outside[i, j]] for i, row in enumerate(typical)]
     return [f"{i + 1}: {' / '.join(words) or 'no occurrence'} ({sizes[i]:,})" for i, words in enumerate(named)]
-
-
-def _short(word: str) -> str:
-    return word if len(word) <= _SHOWN_LETTERS else word[: _SHOWN_LETTERS - 1] + "…"
 
 
 def _project(centred: np.ndarray) -> tuple[np.ndarray, float]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 
 from elmo_helpers.checks import choice
 from elmo_helpers.display.search_plots import drawable
-from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, SEQUENTIAL, VERMILION, styled
+from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, SEQUENTIAL, VERMILION, shortened, styled
 from elmo_helpers.encoding.scoring import DIRECTIONS, Fill, WordScores
 from elmo_helpers.text.vocabulary import BOS, EOS, SPECIALS
 
@@ -123,4 +123,4 @@ def share(p: float) -> str:
 def _short(word: str) -> str:
     if not any(c.isalnum() for c in word):  # a comma alone is hard to see, and to tell from a full stop
         word = f"“{word}”"
-    return drawable(word if len(word) <= _LONGEST else f"{word[: _LONGEST - 1]}…")
+    return drawable(shortened(word, _LONGEST))

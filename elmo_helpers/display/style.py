@@ -47,3 +47,8 @@ def figure(columns: int, width: float = 10.0, height: float = 3.2) -> list[Axes]
     """A new figure with `columns` axes side by side, for plots that are to be compared."""
     with plt.rc_context(_RC):
         return list(plt.subplots(1, columns, figsize=(width, height), squeeze=False)[1][0])
+
+
+def shortened(text: str, longest: int) -> str:
+    """`text`, or its first letters and an ellipsis, `longest` letters at most."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

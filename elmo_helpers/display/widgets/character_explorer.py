@@ -15,7 +15,7 @@ from elmo_helpers.checks import whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.display.character_plots import character_labels, plot_response_heat
 from elmo_helpers.display.spelling_plots import plot_neighbours, plot_spelling
-from elmo_helpers.display.style import figure
+from elmo_helpers.display.style import figure, shortened
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.typed import typed_word
 from elmo_helpers.errors import ElmoHelpersError
@@ -26,6 +26,7 @@ from elmo_helpers.text.tokenization import Tokenizer
 
 _CHUNK = 4096  # words spelled out together
 _MOST = 20  # neighbours that can be asked for
+_LONGEST = 24  # letters of a word in a title
 _BESIDE = {"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start"}
 
 
@@ -171,7 +172,7 @@ class CharacterExplorer(widgets.VBox):
     def _draw_spelling(self) -> None:
         ids = self.ids(self._shown)
         labels = character_labels(ids, self.characters)
-        ax = plot_spelling(ids, labels, title=f"“{_short(self._shown)}” as ids")
+        ax = plot_spelling(ids, labels, title=f"“{shortened(self._shown, _LONGEST)}” as ids")
         spelled = ", ".join(f"{label} {i}" for label, i in zip(labels, ids, strict=True))
         self.spelling.show(ax.figure, f"characters and ids of {self._shown:.60}: {spelled}")
 
@@ -191,10 +192,6 @@ class CharacterExplorer(widgets.VBox):
             return
         found = self.nearest(self._shown, self.n_neighbours.value)
         words, cosines = [w for w, _ in found], [c for _, c in found]
-        ax = plot_neighbours(words, cosines, title=f"Nearest to “{_short(self._shown)}”")
+        ax = plot_neighbours(words, cosines, title=f"Nearest to “{shortened(self._shown, _LONGEST)}”")
         said = ", ".join(f"{w} {c:.2f}" for w, c in found)
         self.neighbours_picture.show(ax.figure, f"words nearest to {self._shown:.60}: {said}")
-
-
-def _short(word: str) -> str:
-    return word if len(word) <= 24 else f"{word[:23]}…"

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.context_map import MAX_CLUSTERS, ContextMap, map_contexts, mix_layers, name_clusters
 from elmo_helpers.display.search_plots import plot_contexts
-from elmo_helpers.display.style import styled
+from elmo_helpers.display.style import shortened, styled
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.tables import table_html
@@ -232,9 +232,8 @@ class ContextExplorer(widgets.VBox):
         distance = np.linalg.norm(self._vectors[i] - self._vectors[chosen])
         date = [] if self._dates is None else [date_text(self._dates[self.occurrences.rows[i]])]
         cluster = str(self.map.clusters[i] + 1)
-        before = before if len(before) <= _LINE else f"…{before[1 - _LINE :]}"
-        after = after if len(after) <= _LINE else f"{after[: _LINE - 1]}…"
-        return [name, f"{cosine:.3f}", f"{distance:.2f}", cluster, *date, before, word, after]
+        before = shortened(before[::-1], _LINE)[::-1]  # cut at its beginning
+        return [name, f"{cosine:.3f}", f"{distance:.2f}", cluster, *date, before, word, shortened(after, _LINE)]
 
 
 def _fixed_axes() -> Axes:

@@ -11,7 +11,7 @@ import numpy as np
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.scoring_plots import plot_likely_words, plot_surprise, share, surprise
-from elmo_helpers.display.style import figure
+from elmo_helpers.display.style import figure, shortened
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.typed import typed_title
 from elmo_helpers.encoding.scoring import Fill, Scorer, WordScores
@@ -108,7 +108,7 @@ class DirectionExplorer(widgets.VBox):
         """Make a button for each word; what was chosen by its place stays chosen where there is still such a place."""
         chosen = min(self.words.value or 0, len(tokens) - 1)
         # A word may come twice, and a page finds the button to mark by what is written on it: so it has a number.
-        labels = [f"{i} {t if len(t) <= _LONGEST else t[: _LONGEST - 1] + '…'}" for i, t in enumerate(tokens, start=1)]
+        labels = [f"{i} {shortened(t, _LONGEST)}" for i, t in enumerate(tokens, start=1)]
         self._setting_words = True  # each of the next two lines says that another word is chosen
         self.words.options = [(label, i) for i, label in enumerate(labels)]
         self.words.value = chosen

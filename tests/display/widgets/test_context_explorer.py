@@ -1,14 +1,13 @@
 """The explorer of contexts without a browser: the state after its controls have moved."""
 
-import html
 import io
-import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from html_rows import rows_of
 
 from conftest import TOY_TITLES
 from elmo_helpers import ElmoHelpersError, Encoder, ScalarMix
@@ -28,12 +27,6 @@ def no_window():
 @pytest.fixture
 def explorer(toy_model) -> ContextExplorer:
     return ContextExplorer(Encoder(toy_model), TITLES, "the", dates=DATES, neighbours=3)
-
-
-def rows_of(table: str) -> list[list[str]]:
-    body = re.search("<tbody>(.*)</tbody>", table).group(1)
-    rows = re.findall("<tr>(.*?)</tr>", body)
-    return [[html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]
 
 
 def vectors_of(explorer: ContextExplorer) -> np.ndarray:

@@ -1,13 +1,12 @@
 """The search for titles without a browser: the state after its controls have moved."""
 
-import html
 import io
-import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from html_rows import rows_of
 
 from conftest import TOY_TITLES
 from elmo_helpers import ElmoHelpersError, Encoder
@@ -33,11 +32,6 @@ def encoder(toy_model) -> Encoder:
 def search(encoder) -> TitleSearch:
     vectors = {pooling: encoder.encode(TITLES, pooling) for pooling in ("mean", "states")}
     return TitleSearch(encoder, TITLES, DATES, vectors=vectors, title="the old dog", neighbours=3, in_figure=5)
-
-
-def rows_of(table: str) -> list[list[str]]:
-    rows = re.findall("<tr>(.*?)</tr>", re.search("<tbody>(.*)</tbody>", table).group(1))
-    return [[html.unescape(cell) for cell in re.findall("<td[^>]*>(.*?)</td>", row)] for row in rows]
 
 
 def by_hand(encoder, title: str, pooling: str) -> tuple[np.ndarray, np.ndarray]:
