@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,8 +126,9 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """All of a file.
 
     Raises:
-        ElmoHelpersError: It is missing, or cannot be read.
+        ElmoHelpersError: It is missing, is no ordinary file, or cannot be read.
     """
+    check_ordinary(path)
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
@@ -149,6 +151,32 @@ def parse_json(data: bytes, name: str | os.PathLike) -> object:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ElmoHelpersError(f"{name} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
+
+
+def check_ordinary(path: str | os.PathLike, *, open_pipe: bool = False) -> None:
+    """Check that what is at `path`, if anything is, is an ordinary file: a pipe or a device may be waited for for ever.
+
+    Args:
+        path: Of a file that is to be read.
+        open_pipe: Let pass what the shell has opened for this process: /dev/stdin, and /dev/fd/63 of `<(command)`.
+            Only for what is read once, from its beginning to its end.
+
+    Raises:
+        ElmoHelpersError: It is a pipe, a device or a socket.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # whoever opens it will say so
+        return
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return
+    given = os.path.abspath(os.fspath(path))
+    if open_pipe and not stat.S_ISBLK(mode) and given.startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/")):
+        return
+    kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a disk"}
+    raise ElmoHelpersError(
+        f"{path} is {kinds.get(stat.S_IFMT(mode), 'something else')}, and an ordinary file is expected there: name one."
+    )
 
 
 def _umask() -> int:

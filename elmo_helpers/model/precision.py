@@ -1,0 +1,51 @@
+"""In which precision matrix products are computed, and where bfloat16 can be asked for."""
+
+from __future__ import annotations
+
+import torch
+
+from elmo_helpers.checks import choice
+from elmo_helpers.errors import ElmoHelpersError
+
+PRECISIONS = ("fp32", "bf16")
+
+
+def check_precision(precision: str, device: torch.device) -> str:
+    """`precision`, if matrix products can be computed in it on `device`.
+
+    The one place that decides it, for training, encoding, and both integrations.
+
+    Args:
+        precision: "fp32" or "bf16".
+        device: Where the model is.
+
+    Raises:
+        ElmoHelpersError: There is no such precision, or the device has no instructions for it.
+    """
+    choice("precision", precision, PRECISIONS)
+    if precision == "bf16" and not has_bf16(device):
+        raise ElmoHelpersError(f"precision='bf16': {no_bf16(device)}; use precision='fp32'.")
+    return precision
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` computes in bfloat16 itself: without it an LSTM fails, and products take 250 times as long."""
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return True
+
+
+def no_bf16(device: torch.device) -> str:
+    """Why there is no bfloat16 on `device`, for a message."""
+    what = "processor" if device.type == "cpu" else "GPU"
+    return f"this {what} has no instructions for bfloat16"
+
+
+def products_in(precision: str, device: torch.device) -> torch.autocast:
+    """A context in which matrix products are of `precision`, whatever autocast the caller's own code has set.
+
+    Weights that were cast are not kept within it: autocast does not see all that changes them.
+    """
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
