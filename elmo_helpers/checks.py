@@ -1,19 +1,29 @@
 """Checks of arguments: each returns the plain Python value, or says what was expected."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from elmo_helpers.errors import ElmoHelpersError
 
+T = TypeVar("T")
+_LONGEST = 60  # letters of a value that a message shows
+
+
+def shown(value: Any) -> str:
+    """`value` for a message: one line of at most 60 letters, and its type unless that is one of Python's own."""
+    text = " ".join(repr(value).split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if type(value).__module__ == "builtins" else f"{text} ({type(value).__name__})"
+
 
 def whole_number(name: str, value: Any, minimum: int) -> int:
     """`value` as an int of at least `minimum`; NumPy's integers are fine, truth values are not."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
-        raise ElmoHelpersError(f"{name}={value!r}: expected a whole number of at least {minimum}.")
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected a whole number of at least {minimum}.")
     return int(value)
 
 
@@ -25,7 +35,7 @@ def number(name: str, value: Any, expected: str, low: float = 0.0, high: float =
     except OverflowError:  # a whole number beyond all floats
         plain = False
     if not plain or not low <= value <= high:
-        raise ElmoHelpersError(f"{name}={value!r}: expected {expected}.")
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected {expected}.")
     return float(value)
 
 
@@ -39,12 +49,61 @@ def positive(name: str, value: Any, or_none: bool = False) -> float | None:
 def flag(name: str, value: Any) -> bool:
     """`value` as a bool; a string such as "no" would count as true, so only truth values are taken."""
     if not isinstance(value, bool | np.bool_):
-        raise ElmoHelpersError(f"{name}={value!r}: expected True or False.")
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected True or False.")
     return bool(value)
 
 
 def choice(name: str, value: Any, choices: Sequence[str]) -> str:
     """`value`, if it is one of `choices`."""
     if not isinstance(value, str) or value not in choices:
-        raise ElmoHelpersError(f"{name}={value!r}: expected one of {', '.join(choices)}.")
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected one of {', '.join(choices)}.")
     return str(value)
+
+
+def instance(name: str, value: Any, kind: type[T], expected: str) -> T:
+    """`value`, if it is a `kind`; `expected` says in words what is asked for."""
+    if not isinstance(value, kind):
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected {expected}.")
+    return value
+
+
+def items(name: str, value: Any, expected: str) -> list[Any]:
+    """What `value` holds, gone through once: of a list, an array, a Series, an iterator, but of nothing without order.
+
+    Args:
+        name: The argument's.
+        value: What was handed over.
+        expected: In words, such as "a list of words".
+
+    Raises:
+        ElmoHelpersError: It is one string, a set, a mapping, a table, or nothing that can be gone through.
+    """
+    if isinstance(value, str):
+        raise ElmoHelpersError(f"{name} is one string, {shown(value)}: expected {expected}.")
+    iterator = None
+    if not isinstance(value, bytes | bytearray | Set | Mapping) and not hasattr(value, "columns"):
+        try:
+            iterator = iter(value)
+        except TypeError:  # arrays without axes, too, have the method and raise this
+            iterator = None
+    if iterator is None:
+        raise ElmoHelpersError(f"{name} is {shown(value)}: expected {expected}{_text_of_tokens(value)}.")
+    return list(iterator)
+
+
+def words(name: str, value: Any) -> list[str]:
+    """A sentence as a list of strings, whatever `items` can go through.
+
+    Raises:
+        ElmoHelpersError: It is no list of words, or one of them, which the message names, is no string.
+    """
+    found = items(name, value, "a list of words")
+    for i, word in enumerate(found):
+        if not isinstance(word, str):
+            raise ElmoHelpersError(f"{name}[{i}] is {shown(word)}: expected a string{_text_of_tokens(word)}.")
+    return found
+
+
+def _text_of_tokens(value: Any) -> str:
+    """What to do with tokens of spaCy and its like."""
+    return "; of tokens, pass the text: [token.text for token in sentence]" if hasattr(value, "text") else ""

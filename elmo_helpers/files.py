@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -9,7 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
+
+_is_address = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE).match  # a letter alone is a drive of Windows
+
+
+def path_of(name: str, value: object) -> Path:
+    """The path that was handed over as the argument `name`.
+
+    Raises:
+        ElmoHelpersError: It is no path that a file can have, or an address.
+    """
+    if not isinstance(value, str | os.PathLike) or not _can_be_a_name(value):
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected the path of a file or directory.")
+    given = os.fspath(value)
+    if _is_address(given):
+        raise ElmoHelpersError(f"{name}: {given} is an address, and nothing is fetched: name a path on this machine.")
+    return Path(given)
 
 
 @contextmanager
@@ -19,7 +37,7 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
     Raises:
         ElmoHelpersError: There is something at `path` that is no ordinary file, or it cannot be written.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path_of("path", path)))
     with _writing(path):
         if path.exists() and not path.is_file():
             raise ElmoHelpersError(f"{path} is no ordinary file, and a file is to be written there: name another path.")
@@ -46,7 +64,7 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
     Raises:
         ElmoHelpersError: `path` is a file, or a directory that this library did not write, or cannot be written.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path_of("directory", path)))
     with _writing(path):
         if path.exists() and not path.is_dir():
             raise ElmoHelpersError(f"{path} is a file, and a directory is to be written there: name another path.")
@@ -128,9 +146,10 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     Raises:
         ElmoHelpersError: It is missing, is no ordinary file, or cannot be read.
     """
+    path = path_of("path", path)
     check_ordinary(path)
     try:
-        return Path(path).read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: check the directory's name, or make it again.") from None
     except OSError as error:
@@ -138,7 +157,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
 
 
 def parse_json(data: bytes, name: str | os.PathLike) -> object:
-    """What UTF-8 JSON says.
+    """What UTF-8 JSON says, with or without a byte order mark before it.
 
     Args:
         data: The bytes of a file.
@@ -148,7 +167,7 @@ def parse_json(data: bytes, name: str | os.PathLike) -> object:
         ElmoHelpersError: It is something else.
     """
     try:
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ElmoHelpersError(f"{name} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
 
@@ -177,6 +196,13 @@ def check_ordinary(path: str | os.PathLike, *, open_pipe: bool = False) -> None:
     raise ElmoHelpersError(
         f"{path} is {kinds.get(stat.S_IFMT(mode), 'something else')}, and an ordinary file is expected there: name one."
     )
+
+
+def _can_be_a_name(value: str | os.PathLike) -> bool:
+    try:
+        return isinstance(os.fspath(value), str) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:  # half a character
+        return False
 
 
 def _umask() -> int:

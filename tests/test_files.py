@@ -1,11 +1,12 @@
 """Files and directories appear whole or not at all."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import read_json, whole_directory, whole_file, write_json
+from elmo_helpers.files import path_of, read_bytes, read_json, whole_directory, whole_file, write_json
 
 
 class Interrupted(Exception):
@@ -148,3 +149,37 @@ def test_what_cannot_be_written_is_named(tmp_path):
         pass
     with pytest.raises(ElmoHelpersError, match="cannot be read"):
         read_json(tmp_path)
+
+
+def test_a_byte_order_mark_before_json_is_none_of_it(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + '{"café": 1}'.encode())
+    assert read_json(tmp_path / "a.json") == {"café": 1}
+    (tmp_path / "b.json").write_bytes('{"café": 1}'.encode("utf-16"))
+    with pytest.raises(ElmoHelpersError, match=r"b\.json is not UTF-8 JSON"):
+        read_json(tmp_path / "b.json")
+
+
+def test_paths():
+    odd = os.fsdecode(b"m\xff")  # a file may be called so
+    for given in ("a/b", Path("a/b"), "C:/models", "12:30", odd, Path(odd)):
+        assert path_of("model", given) == Path(given)
+
+
+@pytest.mark.parametrize("value", [None, 3, True, b"a", ["a"], {"a": "b"}, {"a"}, 1.5, "a\0b", "a\ud800b"], ids=repr)
+def test_what_is_no_path(value, tmp_path):
+    with pytest.raises(ElmoHelpersError, match=r"^model=.*: expected the path"):
+        path_of("model", value)
+    for use in (read_bytes, whole_file(value).__enter__, whole_directory(value, header="h", format_name="f").__enter__):
+        with pytest.raises(ElmoHelpersError, match="expected the path"):
+            use(value) if use is read_bytes else use()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://host/a.json", "HTTPS://host/a.zip", "s3://bucket/key", "hf://owner/name", "file:///tmp/a.json"]
+)
+def test_an_address_is_told_whole(address):
+    with pytest.raises(ElmoHelpersError) as caught:
+        path_of("weights", address)
+    assert str(caught.value).startswith(f"weights: {address} is an address, and nothing is fetched")
+    with pytest.raises(ElmoHelpersError, match="nothing is fetched"):
+        path_of("weights", Path(address))

@@ -1,0 +1,93 @@
+"""What people hand over, and what a message says of it."""
+
+from collections import Counter, deque
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from elmo_helpers.checks import instance, items, shown, whole_number, words
+from elmo_helpers.errors import ElmoHelpersError
+
+SENTENCE = ["the", "cat"]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        SENTENCE,
+        tuple(SENTENCE),
+        deque(SENTENCE),
+        iter(SENTENCE),
+        map(str, SENTENCE),
+        (word for word in SENTENCE),
+        {1: "the", 2: "cat"}.values(),
+        np.array(SENTENCE),
+        np.array(SENTENCE, dtype=object),
+        pd.Series(SENTENCE, index=[7, 7]),
+        pd.Series(SENTENCE, dtype="category"),
+        pd.Index(SENTENCE),
+    ],
+    ids=lambda sentence: type(sentence).__name__,
+)
+def test_a_sentence_is_whatever_has_words_in_order(sentence):
+    assert words("sentence", sentence) == SENTENCE
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        None,
+        3,
+        float("nan"),
+        "the cat",
+        b"the cat",
+        bytearray(b"the"),
+        {"the", "cat"},
+        {"the": 1},
+        Counter(SENTENCE),
+        {"the": 1}.keys(),
+        np.array("the"),
+        pd.NA,
+        pd.DataFrame({"word": SENTENCE}),
+    ],
+    ids=lambda sentence: type(sentence).__name__,
+)
+def test_what_has_no_words_in_order_is_no_sentence(sentence):
+    with pytest.raises(ElmoHelpersError, match=r"^titles\[3\] .*: expected a list of words"):
+        words("titles[3]", sentence)
+
+
+@pytest.mark.parametrize("word", [None, 1790, float("nan"), b"the", ["the"], pd.NA, np.int64(3), np.bytes_(b"the")])
+def test_a_word_that_is_none_is_named_by_its_place(word):
+    for sentence in (["the", word], iter(["the", word])):
+        with pytest.raises(ElmoHelpersError, match=r"^sentence\[1\] is .*: expected a string\."):
+            words("sentence", sentence)
+
+
+def test_an_error_of_ones_own_generator_is_ones_own():
+    def broken():
+        yield "the"
+        raise TypeError("mine")
+
+    with pytest.raises(TypeError, match="mine"):
+        items("titles", broken(), "a list")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros((300, 200)), pd.DataFrame({"title": ["a\nb"] * 99}), "a\nb" * 999, list(range(10_000)), object()],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_value_is_shown_on_one_short_line(value):
+    assert len(shown(value)) < 80
+    assert len(shown(value).splitlines()) == 1
+    with pytest.raises(ElmoHelpersError) as caught:
+        whole_number("batch_size", value, 1)
+    assert str(caught.value) == f"batch_size={shown(value)}: expected a whole number of at least 1."
+
+
+def test_an_instance():
+    assert instance("mix", 3, int, "a number") == 3
+    with pytest.raises(ElmoHelpersError, match=r"^mix='3': expected a number\.$"):
+        instance("mix", "3", int, "a number")
