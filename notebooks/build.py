@@ -7,6 +7,8 @@ A .ipynb takes its place only when every cell has run without an error, a warnin
 stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to
 run (timings, widgets, metadata inside figures) is left out. What a cell tagged `readme-NAME` shows, a figure or
 JSON, is also written to readme/NAME.png or readme/NAME.json, for the README.
+
+A .ipynb that an editor has saved alone (see pairs.py) is not written over; what to do is said before anything runs.
 """
 
 import argparse
@@ -21,7 +23,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -29,16 +30,14 @@ from nbclient.output_widget import OutputWidget
 from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
+from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
+from pairs import METADATA, edited_alone, read_ipynb, read_notebook, sources
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 TIMEOUT = 1800  # seconds a cell may take; training on the default corpus is the longest
 WIDGET = "application/vnd.jupyter.widget-view+json"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
-}
 # Parts of a PNG that hold text or times and no picture; matplotlib writes its version there.
 PNG_NOISE = {b"tEXt", b"zTXt", b"iTXt", b"tIME", b"eXIf"}
 README_TAG = "readme-"
@@ -69,16 +68,6 @@ class _WidgetOutput(OutputWidget):
 
     def sync_state(self) -> None:
         pass
-
-
-def read_notebook(path: Path) -> NotebookNode:
-    """Read a percent-format .py as a notebook without outputs, with the ids and metadata that it is written with."""
-    notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict(METADATA)
-    for number, cell in enumerate(notebook.cells):
-        cell.id = f"{path.name[:2]}-{number:03d}"
-        cell.metadata = nbformat.from_dict({"tags": cell.metadata.tags} if "tags" in cell.metadata else {})
-    return notebook
 
 
 def run_notebook(path: Path, parameters: dict | None = None, *, timeout: int = TIMEOUT) -> NotebookNode:
@@ -154,27 +143,34 @@ def build(path: Path, *, timeout: int = TIMEOUT) -> str:
     """Run the notebook at `path` (a .py), write the .ipynb beside it whole or not at all, and say what changed.
 
     Raises:
-        NotebookError: A cell failed or its outputs are not clean; an older .ipynb is left as it was.
+        NotebookError: A cell failed or its outputs are not clean, or an editor has saved the .ipynb alone; it is left
+            as it was.
     """
+    made_from = path.stat()  # before it is read: what is typed while the notebook runs is newer than the .ipynb
     notebook = clean(run_notebook(path, timeout=timeout))
     if complaints := noise(notebook):
         raise NotebookError("\n".join([f"{path.name} is not written:", *complaints]))
     nbformat.validate(notebook)
+    if problem := edited_alone(path):
+        raise NotebookError(problem)
     target = path.with_suffix(".ipynb")
-    text = nbformat.writes(notebook) + "\n"
-    files = {target: text.encode("utf-8")}
-    files |= {path.parent / "readme" / name: content for name, content in readme_files(notebook).items()}
+    content = (nbformat.writes(notebook) + "\n").encode("utf-8")
+    readme = {path.parent / "readme" / name: shown for name, shown in readme_files(notebook).items()}
     if not target.exists():
         change = "new"
-    elif target.read_bytes() == files[target]:
+    elif target.read_bytes() == content:
         change = "unchanged"
     else:
         change = _difference(target, notebook)
-    for file, content in files.items():
-        if not file.is_file() or file.read_bytes() != content:
+    with whole_file(target) as temporary:
+        temporary.write_bytes(content)
+        # As old as its .py, which is not touched, for people have it open: whoever goes by times takes the .py's cells.
+        os.utime(temporary, ns=(made_from.st_mtime_ns, made_from.st_mtime_ns))
+    for file, shown in readme.items():
+        if not file.is_file() or file.read_bytes() != shown:
             file.parent.mkdir(exist_ok=True)
             with whole_file(file) as temporary:
-                temporary.write_bytes(content)
+                temporary.write_bytes(shown)
     return change
 
 
@@ -207,21 +203,23 @@ def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="for instance 02 or 02_char_embedding; default: all")
     parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="SECONDS", help="for each cell (%(default)s)")
     options = parser.parse_args(arguments)
-    there = sorted(directory.glob("[0-9][0-9]_*.py"))
+    there = sources(directory)
     if not there:
         parser.error(f"there is no notebook (NN_name.py) in {directory.name}/")
     wanted = [name.removesuffix(".py").removesuffix(".ipynb") for name in (Path(n).name for n in options.names)]
     for name in wanted:
         if not any(name in (path.stem, path.stem[:2]) for path in there):
             parser.error(f"there is no notebook {name}; there are {', '.join(path.stem for path in there)}")
-    for path in there:
-        if wanted and not {path.stem, path.stem[:2]} & set(wanted):
-            continue
+    chosen = [path for path in there if not wanted or {path.stem, path.stem[:2]} & set(wanted)]
+    if problems := [problem for path in chosen if (problem := edited_alone(path))]:
+        print("\n".join(problems), file=sys.stderr)
+        return 1
+    for path in chosen:
         print(f"{path.stem}.ipynb", end=" ", flush=True)
         start = time.perf_counter()
         try:
             change = build(path, timeout=options.timeout)
-        except NotebookError as error:
+        except (NotebookError, ElmoHelpersError) as error:
             print(f"failed after {time.perf_counter() - start:.1f} s", flush=True)
             print(f"\n{error}", file=sys.stderr)
             return 1
@@ -303,10 +301,10 @@ def _strip_png(data: str) -> str:
 
 
 def _difference(target: Path, notebook: NotebookNode) -> str:
-    try:
-        old = {cell.get("id"): cell for cell in nbformat.read(target, as_version=4).cells}
-    except Exception:  # whatever stands there cannot be compared, and is replaced
+    written = read_ipynb(target)
+    if written is None:
         return "written anew"
+    old = {cell.get("id"): cell for cell in written.cells}
     changed = [cell.id for cell in notebook.cells if old.get(cell.id) != cell]
     shown = ", ".join(changed[:6]) + (" …" if len(changed) > 6 else "")
     return f"changed in {len(changed)} of {len(notebook.cells)} cells" + (f" ({shown})" if changed else "")

@@ -1,10 +1,11 @@
 """The notebooks with small values: what the tests that run them share, in a kernel alone or in JupyterLab."""
 
 import ast
-import importlib.util
 from pathlib import Path
 
 import nbformat
+
+import build
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode"]
@@ -25,10 +26,6 @@ SMALL: dict[str, dict] = {
         "MAP_TITLES": 300,
     },
 }
-
-specification = importlib.util.spec_from_file_location("build", FOLDER / "build.py")
-build = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(build)
 
 
 def source_of(name: str) -> nbformat.NotebookNode:

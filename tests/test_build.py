@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
+import time
 
 import nbformat
 import pytest
 
-from small_notebooks import build
+import build
 
 NOTEBOOK = """\
 # %% [markdown]
@@ -152,3 +154,50 @@ print("not this")
     with pytest.raises(build.NotebookError, match="readme-nothing"):
         build.build(path, timeout=60)
     assert not path.with_suffix(".ipynb").exists()
+
+
+def test_the_ipynb_is_as_old_as_the_py_that_it_was_made_from(write):
+    path = write("# %%\nprint('something')\n")
+    target = path.with_suffix(".ipynb")
+    os.utime(path, ns=(1_000_000_007, 1_000_000_007))
+    for change in ("new", "unchanged"):
+        assert build.build(path, timeout=60) == change
+        assert path.stat().st_mtime_ns == target.stat().st_mtime_ns == 1_000_000_007
+        os.utime(target)  # as after a pull
+
+
+def test_what_is_typed_into_the_py_while_it_runs_is_newer_than_the_ipynb(write):
+    path = write(
+        "# %%\nprint('before')\n\n# %%\nwith open('01_try.py', 'a') as file:\n    print('# later', file=file)\n"
+    )
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    build.build(path, timeout=60)
+    assert path.read_text().endswith("# later\n")
+    assert path.with_suffix(".ipynb").stat().st_mtime == 1_000_000_000 < path.stat().st_mtime
+
+
+@pytest.fixture
+def edited_alone(write):
+    """A pair that was built, and whose .ipynb an editor has saved since, without the .py."""
+    path = write(NOTEBOOK)
+    target = path.with_suffix(".ipynb")
+    notebook = build.read_notebook(path)
+    notebook.cells[-1].source += "\nprint('typed elsewhere')"
+    nbformat.write(notebook, target)
+    os.utime(path, (time.time() - 60,) * 2)
+    return path
+
+
+def test_an_ipynb_that_was_edited_alone_is_not_written_over(edited_alone, tmp_path, capsys):
+    before = {file.name: (file.read_bytes(), file.stat().st_mtime) for file in tmp_path.iterdir()}
+    (tmp_path / "00_first.py").write_text("# %%\nprint('is not even begun')\n")
+    assert build.main([], directory=tmp_path) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "01_try.ipynb is newer than 01_try.py and holds other cells" in captured.err
+    assert f"jupytext --to py:percent {tmp_path.name}/01_try.ipynb" in captured.err
+    assert f"touch {tmp_path.name}/01_try.py" in captured.err
+    with pytest.raises(build.NotebookError, match="newer than"):  # it may have been edited while the notebook ran
+        build.build(edited_alone, timeout=60)
+    (tmp_path / "00_first.py").unlink()
+    assert {file.name: (file.read_bytes(), file.stat().st_mtime) for file in tmp_path.iterdir()} == before

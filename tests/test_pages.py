@@ -1,6 +1,5 @@
 """notebooks/pages.py: pages that lead to each other, hold all that the notebooks hold, and need no network."""
 
-import importlib.util
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -10,12 +9,9 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 
+import pages
 from elmo_helpers.errors import ElmoHelpersError
 from small_notebooks import FOLDER, NAMES, build
-
-specification = importlib.util.spec_from_file_location("pages", FOLDER / "pages.py")
-pages = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(pages)
 
 FILES = ["index.html", *(f"{name}.html" for name in NAMES)]
 VOID = {"img", "br", "hr", "meta", "link", "input", "col", "wbr"}
