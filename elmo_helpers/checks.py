@@ -91,7 +91,7 @@ def items(name: str, value: Any, expected: str) -> list[Any]:
     return list(iterator)
 
 
-def words(name: str, value: Any) -> list[str]:
+def word_list(name: str, value: Any) -> list[str]:
     """A sentence as a list of strings, whatever `items` can go through.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elmo_helpers.checks import instance, items, shown, whole_number, words
+from elmo_helpers.checks import instance, items, shown, whole_number, word_list
 from elmo_helpers.errors import ElmoHelpersError
 
 SENTENCE = ["the", "cat"]
@@ -31,7 +31,7 @@ SENTENCE = ["the", "cat"]
     ids=lambda sentence: type(sentence).__name__,
 )
 def test_a_sentence_is_whatever_has_words_in_order(sentence):
-    assert words("sentence", sentence) == SENTENCE
+    assert word_list("sentence", sentence) == SENTENCE
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,14 @@ def test_a_sentence_is_whatever_has_words_in_order(sentence):
 )
 def test_what_has_no_words_in_order_is_no_sentence(sentence):
     with pytest.raises(ElmoHelpersError, match=r"^titles\[3\] .*: expected a list of words"):
-        words("titles[3]", sentence)
+        word_list("titles[3]", sentence)
 
 
 @pytest.mark.parametrize("word", [None, 1790, float("nan"), b"the", ["the"], pd.NA, np.int64(3), np.bytes_(b"the")])
 def test_a_word_that_is_none_is_named_by_its_place(word):
     for sentence in (["the", word], iter(["the", word])):
         with pytest.raises(ElmoHelpersError, match=r"^sentence\[1\] is .*: expected a string\."):
-            words("sentence", sentence)
+            word_list("sentence", sentence)
 
 
 def test_an_error_of_ones_own_generator_is_ones_own():

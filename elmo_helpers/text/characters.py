@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.checks import choice, shown, word_list
+from elmo_helpers.config import word_length
 from elmo_helpers.errors import ElmoHelpersError
 
 # The original tutorial's characters in its order; the id of each is its place here, counted from 1.
@@ -37,12 +38,13 @@ class CharacterVocabulary:
     A padding *word* is a row of zeros in both.
 
     Raises:
-        ElmoHelpersError: There is no such scheme, or `max_characters` is below 3 (room for a boundary's row).
+        ElmoHelpersError: There is no such scheme, or `max_characters` is below 3 (room for a boundary's row) or
+            above 10,000.
     """
 
     def __init__(self, scheme: str = "tutorial", max_characters: int = 30) -> None:
         self.scheme = choice("scheme", scheme, SCHEMES)
-        self.max_characters = whole_number("max_characters", max_characters, 3)
+        self.max_characters = word_length("max_characters", max_characters, 3)
 
     @property
     def size(self) -> int:
@@ -88,24 +90,21 @@ class CharacterVocabulary:
             (n, C), of `dtype`.
 
         Raises:
-            ElmoHelpersError: A character is outside the table and `errors` is "strict".
+            ElmoHelpersError: Something is no word, or a character is outside the table and `errors` is "strict".
         """
-        if errors not in ("strict", "skip"):
-            raise ElmoHelpersError(f"errors={errors!r}: expected 'strict' or 'skip'.")
-        if isinstance(words, str):
-            raise ElmoHelpersError(f"words={words!r} is one string: pass a list of words.")
-        words = list(words)
+        choice("errors", errors, ("strict", "skip"))
+        words = word_list("words", words)
         return self._encode_tutorial(words, errors) if self.scheme == "tutorial" else self._encode_utf8(words)
 
     def decode(self, row: Sequence[int] | np.ndarray) -> str:
         """The spelling that a row (C,) holds, as far as it was not cut; '' for padding, `<S>` or `</S>` for those.
 
         Raises:
-            ElmoHelpersError: An id is outside 0 .. size - 1.
+            ElmoHelpersError: An id is no whole number from 0 to size - 1.
         """
-        ids = np.asarray(row, dtype=np.int64)
-        if ids.ndim != 1 or ((ids < 0) | (ids >= self.size)).any():
-            raise ElmoHelpersError(f"Expected one row of character ids from 0 to {self.size - 1}, got {row!r}.")
+        ids = _whole_numbers(row)
+        if ids is None or ids.ndim != 1 or ((ids < 0) | (ids >= self.size)).any():
+            raise ElmoHelpersError(f"row={shown(row)}: expected one row of character ids from 0 to {self.size - 1}.")
         for word, boundary in zip(("<S>", "</S>"), self.boundary_rows[1:], strict=True):
             if np.array_equal(ids, boundary):
                 return word
@@ -129,11 +128,13 @@ class CharacterVocabulary:
             ElmoHelpersError: A key is missing, a value is wrong, or the characters are not this version's.
         """
         if not isinstance(data, dict) or not {"scheme", "max_characters"} <= set(data):
-            raise ElmoHelpersError(f"Expected a character vocabulary with scheme and max_characters, got {data!r}.")
+            raise ElmoHelpersError(
+                f"Expected a character vocabulary with scheme and max_characters, got {shown(data)}."
+            )
         vocabulary = cls(data["scheme"], data["max_characters"])
         if data.get("characters", CHARACTERS) != CHARACTERS:
             raise ElmoHelpersError(
-                f"The character vocabulary was written for other characters, {data['characters']!r}: expected "
+                f"The character vocabulary was written for other characters, {shown(data['characters'])}: expected "
                 f"{CHARACTERS!r}, so make the corpus again."
             )
         return vocabulary
@@ -189,6 +190,15 @@ def is_text(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _whole_numbers(row: Any) -> np.ndarray | None:
+    """`row` as an array of whole numbers; None where it holds something else."""
+    try:
+        ids = np.asarray(row)
+    except (TypeError, ValueError):  # lists of different lengths, a tensor of another device
+        return None
+    return ids.astype(np.int64) if ids.dtype.kind in "iu" or not ids.size else None
 
 
 def _fill(rows: np.ndarray, owners: np.ndarray, ids: np.ndarray) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import instance, items, shown, whole_number, word_list
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import read_json, whole_file, write_json
 
@@ -39,18 +39,18 @@ class WordVocabulary:
         counts: Sequence[int] | NDArray[np.integer] | None = None,
         special_counts: Sequence[int] = (0, 0, 0, 0),
     ) -> None:
-        words = list(words)
+        words = items("words", words, "a list of words")
         self.words: list[str] = [*SPECIALS, *words]  # all of them, specials included
         self._ids: dict[str, int] = {}
         for i, word in enumerate(self.words):
             if not isinstance(word, str):
-                raise ElmoHelpersError(f"Word {i} of the vocabulary is {word!r}: expected text.")
+                raise ElmoHelpersError(f"Word {i} of the vocabulary is {shown(word)}: expected text.")
             if word in self._ids:
                 raise ElmoHelpersError(f"The word {word!r} of the vocabulary is there already: leave it out.")
             self._ids[word] = i
-        if counts is None:
-            counts = [0] * len(words)
-        self.counts: NDArray[np.int64] = _whole_numbers([*special_counts, *counts], self.words)  # (len(self),)
+        of_words = [0] * len(words) if counts is None else items("counts", counts, "a list of counts, one a word")
+        of_specials = items("special_counts", special_counts, "a list of four counts")
+        self.counts: NDArray[np.int64] = _whole_numbers([*of_specials, *of_words], self.words)  # (len(self),)
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int], min_count: int = 1, max_size: int | None = None) -> WordVocabulary:
@@ -63,12 +63,12 @@ class WordVocabulary:
             max_size: At most so many words are kept, the specials not counted; None: all.
 
         Raises:
-            ElmoHelpersError: `min_count` is below 1, `max_size` is below 0, or a count is negative or not a whole
-                number.
+            ElmoHelpersError: `min_count` is below 1, `max_size` is below 0, a word is no text, or a count is negative
+                or not a whole number.
         """
         min_count = whole_number("min_count", min_count, 1)
         max_size = None if max_size is None else whole_number("max_size", max_size, 0)
-        counts = dict(counts)
+        counts = _counted(counts)
         all_counts = _whole_numbers(list(counts.values()), list(counts))
         frequent = [
             (-count, word)
@@ -88,7 +88,7 @@ class WordVocabulary:
         return self.words[i]
 
     def __contains__(self, word: object) -> bool:
-        return word in self._ids
+        return isinstance(word, str) and word in self._ids
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WordVocabulary):
@@ -101,11 +101,20 @@ class WordVocabulary:
         return f"WordVocabulary({len(self):,} words with the {len(SPECIALS)} specials)"
 
     def id(self, word: str) -> int:
-        """The word's id; that of `<UNK>`, 3, where the word is not known."""
-        return self._ids.get(word, UNK)
+        """The word's id; that of `<UNK>`, 3, where the word is not known.
+
+        Raises:
+            ElmoHelpersError: It is no text.
+        """
+        return self._ids.get(instance("word", word, str, "text"), UNK)
 
     def ids(self, words: Sequence[str]) -> NDArray[np.int64]:
-        """The ids of `words`, shape (len(words),), int64; 3 where a word is not known."""
+        """The ids of n words, (n,) int64; 3 where a word is not known.
+
+        Raises:
+            ElmoHelpersError: Something is no word.
+        """
+        words = word_list("words", words)
         return np.fromiter((self._ids.get(word, UNK) for word in words), dtype=np.int64, count=len(words))
 
     @property
@@ -153,11 +162,23 @@ class WordVocabulary:
             raise ElmoHelpersError(f"{path}: {error}") from None
 
 
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    """`counts` as a dictionary, after a look at its words."""
+    try:
+        counted = dict(counts)
+    except (TypeError, ValueError):
+        raise ElmoHelpersError(f"counts={shown(counts)}: expected a dictionary from words to their counts.") from None
+    word_list("counts", list(counted))
+    return counted
+
+
 def _whole_numbers(counts: list[int], words: list[str]) -> NDArray[np.int64]:
     """`counts`, one of each word, as an int64 array, after a check."""
     if len(counts) != len(words):
         raise ElmoHelpersError(f"There are {len(words)} words with the specials and {len(counts)} counts: one each.")
     for word, count in zip(words, counts, strict=True):
         if not isinstance(count, int | np.integer) or not 0 <= count < 2**63:
-            raise ElmoHelpersError(f"The word {word!r} has the count {count!r}: expected a whole number, at least 0.")
+            raise ElmoHelpersError(
+                f"The word {word!r} has the count {shown(count)}: expected a whole number, at least 0."
+            )
     return np.array(counts, dtype=np.int64)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.text.vocabulary import BOS, EOS, PAD, WordVocabulary
+from elmo_helpers.text.vocabulary import BOS, EOS, PAD, UNK, WordVocabulary
 
 
 class WordIds:
@@ -30,8 +30,15 @@ class WordIds:
         return np.array([[PAD], [BOS], [EOS]])
 
     def encode(self, words: Sequence[str], errors: str = "strict") -> NDArray[np.int64]:
-        """The vocabulary id of each of n words, (n, 1), and that of `<UNK>` for a word not known, whatever `errors`."""
-        return self.vocabulary.ids(words)[:, None]
+        """The vocabulary id of each of n words, (n, 1), and that of `<UNK>` for a word not known, whatever `errors`.
+
+        A `<pad>` of the text is such a word, and no padding.
+
+        Raises:
+            ElmoHelpersError: Something is no word.
+        """
+        ids = self.vocabulary.ids(words)[:, None]
+        return np.where(ids == PAD, UNK, ids)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, WordIds):

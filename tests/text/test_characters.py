@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,7 +118,11 @@ def test_decode_names_boundaries_and_padding(vocabulary):
     assert vocabulary.decode(vocabulary.encode(["cat"])[0].tolist()) == "cat"
 
 
-@pytest.mark.parametrize("row", [[-1, 0], [72], [[1, 2]]])
+@pytest.mark.parametrize(
+    "row",
+    [[-1, 0], [72], [[1, 2]], [[1], [1, 2]], 3, None, "cat", b"cat", [1.5], [float("nan")], [None], [2**70], {1: 2}],
+    ids=repr,
+)
 def test_decode_refuses_what_is_no_row(row):
     with pytest.raises(ElmoHelpersError, match="from 0 to 71"):
         CharacterVocabulary("tutorial").decode(row)
@@ -184,6 +189,27 @@ def test_equality():
 def test_damaged_dictionaries(data, message):
     with pytest.raises(ElmoHelpersError, match=message):
         CharacterVocabulary.from_dict(data)
+
+
+@pytest.mark.parametrize("vocabulary", BOTH)
+def test_words_in_any_container_in_order(vocabulary):
+    expected = vocabulary.encode(["the", "cat"]).tolist()
+    for words in (("the", "cat"), iter(["the", "cat"]), np.array(["the", "cat"]), pd.Series(["the", "cat"], [5, 5])):
+        assert vocabulary.encode(words).tolist() == expected
+
+
+@pytest.mark.parametrize("vocabulary", BOTH)
+@pytest.mark.parametrize("word", [None, float("nan"), 3, b"cat", ["cat"], pd.NA], ids=repr)
+def test_something_that_is_no_word_is_named_by_its_place(vocabulary, word):
+    for words in (["the", word], pd.Series(["the", word])):
+        with pytest.raises(ElmoHelpersError, match=r"words\[1\] is .*: expected a string"):
+            vocabulary.encode(words, errors="skip")
+
+
+@pytest.mark.parametrize("words", [None, 3, b"cat", {"cat"}, {"cat": 1}, np.array("cat"), pd.DataFrame({"cat": [1]})])
+def test_what_is_no_list_of_words(words):
+    with pytest.raises(ElmoHelpersError, match=r"words is .*: expected a list of words"):
+        CharacterVocabulary("utf8").encode(words)
 
 
 @pytest.mark.parametrize(("words", "errors", "message"), [("cat", "strict", "one string"), (["cat"], "ignore", "skip")])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, WordVocabulary
+from elmo_helpers.text.word_ids import WordIds
 
 COUNTS = {"cat": 2, "the": 5, "sat": 2, "mat": 1, "<S>": 3, "</S>": 3}
 
@@ -95,6 +96,14 @@ def test_container():
         ((["a"], [10**30]), "'a' has the count .* whole number"),
         ((["a"], [[1]]), "'a' has the count .* whole number"),
         ((["a"], [1, 2]), "5 words .* 6 counts"),
+        (("abc",), "words is one string"),
+        ((None,), "words is None: expected a list of words"),
+        (({"a", "b"},), "words is .*: expected a list of words"),
+        ((pd.DataFrame({"a": [1]}),), "words is .*: expected a list of words"),
+        ((["a", float("nan")],), "is nan: expected text"),
+        ((["a"], 3), "counts is 3"),
+        ((["a"], {1}), "counts is {1}"),
+        ((["a"], [1], None), "special_counts is None"),
     ],
 )
 def test_bad_words_and_counts_are_refused(arguments, message):
@@ -106,6 +115,21 @@ def test_bad_words_and_counts_are_refused(arguments, message):
 def test_bad_bounds_are_refused(bad):
     with pytest.raises(ElmoHelpersError, match=next(iter(bad))):
         WordVocabulary.from_counts(COUNTS, **bad)
+
+
+@pytest.mark.parametrize("counts", [None, 3, "cat", ["cat"], {3: 1}, {None: 1}, pd.Series([1, 2])], ids=repr)
+def test_what_counts_no_words_is_refused(counts):
+    with pytest.raises(ElmoHelpersError, match="counts"):
+        WordVocabulary.from_counts(counts)
+
+
+@pytest.mark.parametrize("word", [None, float("nan"), 3, b"a", ["a"], pd.NA], ids=repr)
+def test_something_that_is_no_word_is_no_unknown_word(word):
+    vocabulary = WordVocabulary(["a"])
+    for ask in (vocabulary.id, lambda word: vocabulary.ids(["a", word]), lambda word: vocabulary.ids(iter([word]))):
+        with pytest.raises(ElmoHelpersError, match="expected"):
+            ask(word)
+    assert word not in vocabulary
 
 
 def test_negative_count_is_refused_even_below_the_minimum():
@@ -157,6 +181,17 @@ def test_a_missing_or_cut_off_file_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(ElmoHelpersError, match=r"vocabulary\.json is not UTF-8 JSON"):
         WordVocabulary.load(path)
+    for no_path in (None, 3, ["a"], "a\0b", "https://host/vocabulary.json"):
+        with pytest.raises(ElmoHelpersError, match=r"path"):
+            WordVocabulary.load(no_path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path):
+    path = tmp_path / "vocabulary.json"
+    vocabulary = WordVocabulary(["naïve"])
+    vocabulary.save(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert WordVocabulary.load(path) == vocabulary
 
 
 @settings(deadline=None)
@@ -170,6 +205,15 @@ def test_every_running_word_is_counted_once(tokens, min_count, max_size):
     assert vocabulary.counts[4:].min(initial=min_count) >= min_count
     assert [vocabulary.id(word) for word in vocabulary] == list(range(len(vocabulary)))
     assert WordVocabulary.from_dict(json.loads(json.dumps(vocabulary.to_dict()))) == vocabulary
+
+
+def test_rows_of_words_that_are_read_whole():
+    ids = WordIds(WordVocabulary(["the", "cat"]))
+    assert ids.encode(["the", "dog", "<S>", "</S>", "<UNK>", ""]).tolist() == [[4], [UNK], [BOS], [EOS], [UNK], [UNK]]
+    assert ids.encode(["<pad>"]).tolist() == [[UNK]]  # a word of the text, and no padding
+    assert ids.encode([]).shape == (0, 1)
+    with pytest.raises(ElmoHelpersError, match=r"words\[1\] is None"):
+        ids.encode(["the", None])
 
 
 def test_counts_of_a_series_and_a_path_as_text(tmp_path):
