@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elmo_helpers.config import WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import read_bytes, read_json
+from elmo_helpers.files import path_of, read_bytes, read_json
 from elmo_helpers.model.storage import is_model, read_model
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ class Run:
         Raises:
             ElmoHelpersError: There is none, a file of it is damaged, or its model has other weights.
         """
-        directory = Path(directory)
+        directory = path_of("run", directory)
         header = directory / "training" / "run.json"
-        if not header.is_file():
+        if not os.path.isfile(header):
             raise ElmoHelpersError(f"run: {directory} holds no run: name the directory that `train` wrote to.")
         if not _are_equal(read_model(directory)[3], weights):
             raise ElmoHelpersError(
@@ -210,7 +210,7 @@ def _history(path: Path) -> list[dict[str, float | None]]:
     if not path.is_file():
         return []
     try:
-        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8"))))
+        rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))
         return [{key: float(value) if value else None for key, value in row.items()} for row in rows]
     except (ValueError, TypeError, csv.Error) as error:
         raise ElmoHelpersError(f"{path} is no table of numbers ({error}): restore it, or name another run.") from None
