@@ -30,9 +30,10 @@ test-browser: $(MADE)  ## run the notebooks in JupyterLab in a browser, and try 
 lab: $(MADE)  ## open the notebooks in JupyterLab
 	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)
 
-lint: $(MADE)  ## check style and formatting (mend what can be: ARGS=--fix)
+lint: $(MADE)  ## check style, formatting and types (mend what can be: ARGS=--fix)
 	@$(PY) -m ruff check $(ARGS) .
 	@$(PY) -m ruff format $(if $(filter --fix,$(ARGS)),,--check) .
+	@$(PY) -m mypy
 
 bench: $(MADE)  ## run the benchmarks
 	@shopt -s nullglob; scripts=(tests/benchmarks/bench_*.py); \
@@ -40,7 +41,7 @@ bench: $(MADE)  ## run the benchmarks
 	for script in "$${scripts[@]}"; do echo "== $$script"; $(PY) "$$script" $(ARGS) || exit; done
 
 clean:  ## remove .venv and all caches; data/ is left as it is
-	@rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist *.egg-info notebooks/.ipynb_checkpoints
+	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info notebooks/.ipynb_checkpoints
 	@find elmo_helpers notebooks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors.
