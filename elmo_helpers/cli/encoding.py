@@ -131,9 +131,9 @@ def _mix(weights: list[float], gamma: float) -> "ScalarMix":
     import torch
 
     from elmo_helpers.checks import number
-    from elmo_helpers.model.scalar_mix import ScalarMix
+    from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
 
-    mix = ScalarMix(len(weights), weights, trainable=False)
+    mix = ScalarMix(len(weights), mix_weights("--mix-weights", weights, len(weights)), trainable=False)
     with torch.no_grad():
         mix.gamma.fill_(number("--mix-gamma", gamma, "a finite number", low=-float("inf")))
     return mix

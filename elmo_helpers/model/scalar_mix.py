@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from elmo_helpers.checks import flag, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 
@@ -20,7 +23,7 @@ class ScalarMix(nn.Module):
     def __init__(
         self,
         n_layers: int,
-        initial_weights: Sequence[float] | None = None,
+        initial_weights: Sequence[float] | NDArray[np.floating] | Tensor | None = None,
         *,
         trainable: bool = True,
         layer_norm: bool = False,
@@ -28,15 +31,15 @@ class ScalarMix(nn.Module):
         """A mix of `n_layers` layers; `initial_weights` are the w before the softmax.
 
         Raises:
-            ElmoHelpersError: There are not as many weights as layers.
+            ElmoHelpersError: There are not as many weights as layers, or an argument is of the wrong kind.
         """
         super().__init__()
-        weights = torch.zeros(n_layers) if initial_weights is None else torch.as_tensor(initial_weights).float()
-        if weights.shape != (n_layers,) or not weights.isfinite().all():
-            raise ElmoHelpersError(f"initial_weights: expected {n_layers} finite numbers, and got {weights.tolist()}.")
-        self.layer_norm = layer_norm
+        n_layers, trainable = whole_number("n_layers", n_layers, 1), flag("trainable", trainable)
+        self.layer_norm = flag("layer_norm", layer_norm)
+        given = np.zeros(n_layers) if initial_weights is None else initial_weights
+        weights = mix_weights("initial_weights", given, n_layers)
         # One vector and no ParameterList: data parallelism copies the parameters of a module, and of no list in it.
-        self.weights = nn.Parameter(weights.clone(), requires_grad=trainable)  # w
+        self.weights = nn.Parameter(weights, requires_grad=trainable)  # w
         self.gamma = nn.Parameter(torch.ones(()), requires_grad=trainable)  # γ
 
     @property
@@ -52,20 +55,47 @@ class ScalarMix(nn.Module):
             mask: (...) bool, True where there is no padding, which layer normalisation does not count; None: none is.
 
         Raises:
-            ElmoHelpersError: The first axis is not n_layers long.
+            ElmoHelpersError: The first axis is not n_layers long, or the shapes do not fit together.
         """
-        if len(layers) != len(self.weights):
+        n_layers = len(self.weights)
+        if not isinstance(layers, Tensor) or not layers.is_floating_point() or layers.shape[:1] != (n_layers,):
             raise ElmoHelpersError(
-                f"layers: expected {len(self.weights)} of them on the first axis, and got {len(layers)}."
+                f"layers: expected {n_layers} of them on the first axis of a tensor of floats, and got {_kind(layers)}."
             )
+        if mask is not None and (not isinstance(mask, Tensor) or mask.shape != layers.shape[1:-1]):
+            expected = tuple(layers.shape[1:-1])
+            raise ElmoHelpersError(f"mask: expected a tensor of the shape {expected}, and got {_kind(mask)}.")
         if self.layer_norm:
             layers = torch.stack([_normalized(layer, mask) for layer in layers])
         return self.gamma * torch.tensordot(self.shares, layers, dims=1)
 
 
+def mix_weights(name: str, weights: Sequence[float] | NDArray[np.floating] | Tensor, n_layers: int) -> Tensor:
+    """What was handed over as the argument `name`: the w before the softmax, as (n_layers,) float32.
+
+    Raises:
+        ElmoHelpersError: They are not as many finite numbers.
+    """
+    try:
+        numbers = np.asarray(weights.tolist() if isinstance(weights, Tensor) else weights)
+    except (TypeError, ValueError, RuntimeError):  # lists of different lengths, a tensor without numbers
+        numbers = np.empty(0)
+    if numbers.shape == (n_layers,) and numbers.dtype.kind in "iuf":
+        with np.errstate(over="ignore"):  # beyond float32 they are not finite
+            found = torch.from_numpy(numbers.astype(np.float32))
+        if found.isfinite().all():
+            return found
+    raise ElmoHelpersError(f"{name}={shown(weights)}: expected {n_layers} finite numbers, one a layer.")
+
+
+def _kind(value: object) -> str:
+    """What a tensor is, or else the value itself, for a message."""
+    return f"{tuple(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else shown(value)
+
+
 def _normalized(layer: Tensor, mask: Tensor | None) -> Tensor:
     """(x - mean) / √(variance + 1e-12), both over all elements (..., width) at which the mask (...) is True."""
-    real = layer if mask is None else layer[mask]
+    real = layer if mask is None else layer[mask.bool()]
     mean = real.mean()
     variance = (real - mean).square().mean()
     return (layer - mean) / (variance + 1e-12).sqrt()
