@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from elmo_helpers import BiLM, BiLMConfig, CharacterVocabulary, Corpus, TextConfig, WordVocabulary
+from elmo_helpers.model import precision
 
 # Elsewhere each run tries other examples; where a run decides about a change, the same ones every time.
 hypothesis.settings.register_profile("ci", derandomize=True)
@@ -17,6 +18,11 @@ if os.environ.get("CI"):
 
 # Tiny models are computed faster by one thread than by several that wait for each other.
 torch.set_num_threads(1)
+
+# On another processor bfloat16 is refused, which `without_bf16` shows on every one.
+needs_bf16 = pytest.mark.skipif(
+    not precision.has_bf16(torch.device("cpu")), reason="this processor has no instructions for bfloat16"
+)
 
 TOY_TITLES = [
     "the cat sat on the mat",
@@ -55,6 +61,12 @@ def toy_corpus() -> Corpus:
 def toy_model(toy_corpus: Corpus) -> BiLM:
     torch.manual_seed(0)
     return BiLM(BiLMConfig.preset("tiny"), toy_corpus.vocabulary, toy_corpus.text).eval()
+
+
+@pytest.fixture
+def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor without instructions for bfloat16."""
+    monkeypatch.setattr(precision, "has_bf16", lambda device: False)
 
 
 @pytest.fixture

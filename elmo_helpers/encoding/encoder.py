@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.checks import whole_number
 from elmo_helpers.encoding.selection import POOLINGS, Selection, check_mix
 from elmo_helpers.encoding.windows import WINDOW, BatchSize, EncodedTitle, encode_windows
 from elmo_helpers.encoding.word_vectors import MAX_WORDS, WordVectors
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.characters import is_text
 from elmo_helpers.text.titles import normalize_title
@@ -24,7 +25,6 @@ from elmo_helpers.text.tokenization import Tokenizer
 
 __all__ = ["POOLINGS", "EncodedTitle", "Encoder", "TokenVectors"]
 
-PRECISIONS = ("fp32", "bf16")
 _BLOCK = 2 * WINDOW  # titles that become tokens at a time
 
 
@@ -71,13 +71,14 @@ class Encoder:
                 (about three digits) unless `torch.backends.cudnn.allow_tf32 = False`.
 
         Raises:
-            ElmoHelpersError: The directory holds no model, or an argument is of the wrong kind.
+            ElmoHelpersError: The directory holds no model, an argument is of the wrong kind, or the model's device has no
+                instructions for the precision.
         """
         check_mix(mix)
-        self.precision = choice("precision", precision, PRECISIONS)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.batch_tokens = None if batch_tokens is None else whole_number("batch_tokens", batch_tokens, 1)
         self.model = model if isinstance(model, BiLM) else BiLM.load(model)
+        self.precision = check_precision(precision, self.model.device)
         self.mix = mix
 
     def encode(
@@ -95,7 +96,7 @@ class Encoder:
         """
         layers = self.encode_layers(titles, pooling, progress=progress)
         mix = self.mix or ScalarMix(layers.shape[1])
-        with torch.no_grad():
+        with torch.no_grad(), products_in("fp32", mix.weights.device):
             return mix(torch.from_numpy(layers).transpose(0, 1)).numpy()
 
     def encode_layers(

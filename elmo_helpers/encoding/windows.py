@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.encoding.word_vectors import WordVectors
-from elmo_helpers.model.bilm import BiLMOutput
+from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import BOS, EOS
 
 WINDOW = 10_000  # titles that are sorted by length together
@@ -87,7 +89,7 @@ def _encode_window(
 ) -> Iterator[EncodedTitle]:
     on_cpu = words.model.device.type == "cpu"
     words.model.eval()  # here, since it may have been trained further since the encoder was made
-    ids = words.rows([word for title in titles for word in title])
+    known = words.lookup([word for title in titles for word in title])
     lengths = np.array([len(title) for title in titles], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
     vectors: list[np.ndarray | None] = [None] * len(titles)
@@ -100,8 +102,8 @@ def _encode_window(
             tokens = np.empty((n_run, n + 2), dtype=np.int64)
             tokens[:, 0], tokens[:, -1] = BOS, EOS
             # The first titles fill up a batch once more; rows are independent, so nobody sees them.
-            tokens[:, 1:-1] = ids[starts[np.resize(rows, n_run)][:, None] + np.arange(n)]
-            batch = selection.of(_run(words, tokens, selection.of_states))[: len(rows)].cpu().numpy()
+            tokens[:, 1:-1] = known.rows[starts[np.resize(rows, n_run)][:, None] + np.arange(n)]
+            batch = _vectors(words, known.vectors, tokens, selection)[: len(rows)]
             for row, title in zip(rows.tolist(), batch, strict=True):
                 vectors[row] = title
     for row, title in enumerate(titles):
@@ -121,11 +123,15 @@ def _rounded(n: int) -> int:
 
 
 @torch.no_grad()
-def _run(words: WordVectors, tokens: np.ndarray, return_states: bool) -> BiLMOutput:
-    """The model's output for (B, T) int64 rows of the word vectors, all of T tokens."""
+def _vectors(
+    words: WordVectors, vectors: Tensor, tokens: NDArray[np.int64], selection: Selection
+) -> NDArray[np.float32]:
+    """The vectors of titles that are (B, T) rows of the token vectors (U, D), all of T tokens; see `Selection.of`."""
     model = words.model
     lengths = torch.full((len(tokens),), tokens.shape[1])
-    with torch.autocast(model.device.type, torch.bfloat16, enabled=words.precision == "bf16"):
-        return model.contextualize(
-            words.vectors, torch.from_numpy(tokens).to(model.device), lengths, return_states=return_states
+    with products_in(words.precision, model.device):
+        output = model.contextualize(
+            vectors, torch.from_numpy(tokens).to(model.device), lengths, return_states=selection.of_states
         )
+    with products_in("fp32", model.device):
+        return selection.of(output).cpu().numpy()

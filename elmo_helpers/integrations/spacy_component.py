@@ -24,7 +24,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from elmo_helpers.checks import choice, whole_number
-from elmo_helpers.encoding.encoder import PRECISIONS, Encoder
+from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.encoding.windows import WINDOW
 from elmo_helpers.encoding.word_vectors import MAX_WORDS, WordVectors
@@ -35,6 +35,7 @@ from elmo_helpers.integrations.spacy_hooks import set_vector_hooks
 from elmo_helpers.integrations.spacy_layer import doc_tensor
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.kept import KeptFromWeights
+from elmo_helpers.model.precision import PRECISIONS
 from elmo_helpers.model.storage import FILES
 from elmo_helpers.text.titles import normalize_title
 from elmo_helpers.training.processes import usable_device
@@ -288,12 +289,12 @@ class ElmoComponent(Pipe):
         try:
             return list(map(spellings.__getitem__, orths))
         except KeyError:
+            own = {orth: self._spelling(doc.vocab.strings, orth) for orth in set(orths)}
             if len(spellings) > _MAX_SPELLINGS:
-                spellings.clear()
-            for orth in orths:
-                if orth not in spellings:
-                    spellings[orth] = self._spelling(doc.vocab.strings, orth)
-            return [spellings[orth] for orth in orths]
+                self._spellings = own  # the full table is not emptied: another thread may be reading it
+            else:
+                spellings.update(own)
+            return [own[orth] for orth in orths]
 
     def _spelling(self, strings: StringStore, orth: int) -> str | None:
         text = strings[orth]

@@ -15,7 +15,7 @@ from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.interchange.official import load_official
 from elmo_helpers.model.bilm import BiLM, LSTMState
-from elmo_helpers.model.kept import KeptFromWeights, can_keep
+from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.characters import CharacterVocabulary
 
@@ -266,8 +266,8 @@ class _Reader(nn.Module):
         real = (inputs > 0).any(-1)
         words = self._word_vectors()
         if words is not None:
-            rows = words.rows_of_spellings(inputs[real].numpy().astype(np.int32))
-            return real, words.vectors, torch.from_numpy(rows)
+            known = words.lookup_spellings(inputs[real].numpy().astype(np.int32))
+            return real, known.vectors, torch.from_numpy(known.rows)
         distinct, of_words = inputs[real].unique(dim=0, return_inverse=True)
         boundaries = torch.from_numpy(vocabulary.boundary_rows.astype(np.int64)).to(inputs.device)
         return real, self.bilm.char_cnn(torch.cat([boundaries, distinct])), of_words + 3
@@ -280,10 +280,10 @@ class _Reader(nn.Module):
         """
         weights = list(self.bilm.char_cnn.parameters())
         kind = self.bilm.device.type
-        precision = "fp32"
+        precision: str | None = "fp32"
         if torch.is_autocast_enabled(kind):
             precision = {torch.bfloat16: "bf16"}.get(torch.get_autocast_dtype(kind))
-        if torch.is_grad_enabled() or kind != "cpu" or precision is None or not can_keep(weights):
+        if torch.is_grad_enabled() or kind != "cpu" or precision is None:
             return None
         return self.kept_words.get(weights, precision, lambda: WordVectors(self.bilm, _MAX_WORDS, precision))
 

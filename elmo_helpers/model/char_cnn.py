@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from elmo_helpers.config import CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.linear import linear
+from elmo_helpers.model.precision import check_products
 from elmo_helpers.text.characters import CharacterVocabulary
 
 _CACHE = 1 << 20  # responses of one width that are computed together
@@ -73,8 +74,10 @@ class CharacterCNN(nn.Module):
             (N, D) float.
 
         Raises:
-            ElmoHelpersError: The rows are not C characters long.
+            ElmoHelpersError: The rows are not C characters long, or the device has no instructions for products in
+                bfloat16, which autocast or the weights ask for.
         """
+        check_products(self.convolutions[0].weight)
         if characters.ndim != 2 or characters.shape[1] != self.config.max_characters:
             raise ElmoHelpersError(
                 f"characters: expected rows of {self.config.max_characters} ids, shape (N, "

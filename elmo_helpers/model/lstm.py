@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from elmo_helpers.model.kept import KeptFromWeights, can_keep
+from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.lstm_kernel import Clips, LSTMWeights, run_lstm
+from elmo_helpers.model.precision import check_products, product_dtype
 
 
 class LSTMLayer(nn.Module):
@@ -68,7 +69,11 @@ class LSTMLayer(nn.Module):
 
         Returns:
             Outputs (B, T, P), of no meaning behind a row's length; and None, or the states h (B, P) and c (B, H).
+
+        Raises:
+            ElmoHelpersError: The device has no instructions for products in bfloat16, which autocast or the weights ask for.
         """
+        check_products(self.weight_ih)
         if state is None:
             h = self.weight_ih.new_zeros(x.shape[0], self.output_dim)
             c = self.weight_ih.new_zeros(x.shape[0], self.hidden_dim)
@@ -112,20 +117,18 @@ class LSTMLayer(nn.Module):
         return output, (h[packed.unsorted_indices], c[packed.unsorted_indices])
 
     def _for_inference(self, weights: LSTMWeights) -> LSTMWeights:
-        """The weights in the dtype of the products, kept from call to call.
+        """The weights in the dtype of the products, on a CPU kept from call to call.
 
-        For one sentence, casting weights costs more than using them.
+        For one sentence, casting weights there costs more than using them.
         """
-        there = [w for w in weights if w is not None]
-        kind = weights.ih.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights.ih.dtype
-        if dtype == weights.ih.dtype or not can_keep(there):
+        dtype = product_dtype(weights.ih)
+        if dtype == weights.ih.dtype or weights.ih.device.type != "cpu":
             return weights
 
         def cast() -> LSTMWeights:
             return LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
 
-        return self._kept.get(there, dtype, cast)
+        return self._kept.get([w for w in weights if w is not None], dtype, cast)
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

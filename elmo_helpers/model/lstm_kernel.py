@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from elmo_helpers.model.linear import add_linear_, linear
+from elmo_helpers.model.precision import product_dtype
 
 # Gates of many steps lie side by side, but no more bytes than this: larger blocks are given back to the system when
 # they are freed (32 MiB is glibc's limit), and touching new ones costs more than the work on them.
@@ -53,7 +54,7 @@ def run_lstm(
         Outputs (N, P), in the order of x; h (B, P) and c (B, H) after each row's last step, longest sequence first.
     """
     kind = x.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weights.ih.dtype
+    dtype = product_dtype(weights.ih)
     h, c = (s.detach() for s in state)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *weights)):
         return _LSTM.apply(x, *weights, h, c, batch_sizes, clips, dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from elmo_helpers.checks import choice
 from elmo_helpers.errors import ElmoHelpersError
@@ -24,8 +25,27 @@ def check_precision(precision: str, device: torch.device) -> str:
     """
     choice("precision", precision, PRECISIONS)
     if precision == "bf16" and not has_bf16(device):
-        raise ElmoHelpersError(f"precision='bf16': {no_bf16(device)}; use precision='fp32'.")
+        raise ElmoHelpersError(f"precision='bf16': {_without_bf16(device)}; use precision='fp32'.")
     return precision
+
+
+def check_products(weight: Tensor) -> None:
+    """Check that the device of `weight` has instructions for matrix products with it, see `product_dtype`.
+
+    Raises:
+        ElmoHelpersError: They are of bfloat16, and it has none.
+    """
+    if product_dtype(weight) == torch.bfloat16 and not has_bf16(weight.device):
+        remedy = "bring the model to float32 by model.float()"
+        if weight.dtype != torch.bfloat16:
+            remedy = "compute outside of torch.autocast"
+        raise ElmoHelpersError(f"Products in bfloat16: {_without_bf16(weight.device)}; {remedy}.")
+
+
+def product_dtype(weight: Tensor) -> torch.dtype:
+    """The dtype of matrix products with `weight`: that of autocast, where it is on, else its own."""
+    kind = weight.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -37,15 +57,13 @@ def has_bf16(device: torch.device) -> bool:
     return True
 
 
-def no_bf16(device: torch.device) -> str:
-    """Why there is no bfloat16 on `device`, for a message."""
-    what = "processor" if device.type == "cpu" else "GPU"
-    return f"this {what} has no instructions for bfloat16"
-
-
 def products_in(precision: str, device: torch.device) -> torch.autocast:
     """A context in which matrix products are of `precision`, whatever autocast the caller's own code has set.
 
     Weights that were cast are not kept within it: autocast does not see all that changes them.
     """
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+
+
+def _without_bf16(device: torch.device) -> str:
+    return f"this {'processor' if device.type == 'cpu' else 'GPU'} has no instructions for bfloat16"

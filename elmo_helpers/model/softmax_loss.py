@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elmo_helpers.model.precision import product_dtype
+
 # Scores held at one time, as near as whole rows allow: large enough that the matrix products run at full speed, small
 # enough that the passes over the scores find them in the cache. A row is never cut, and fewer rows than this make the
 # products slow, so a vocabulary of a million words takes 256 MB.
@@ -69,7 +71,7 @@ def chunked_loss(
         sparse: With negatives, make the gradients of weight and bias sparse in their rows, as `nn.Embedding` can.
     """
     device = hidden.device.type
-    product_type = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    product_type = product_dtype(weight)
     with torch.autocast(device, enabled=False):
         loss = _ChunkedLoss.apply(
             hidden.to(weight.dtype),

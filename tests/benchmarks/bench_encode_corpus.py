@@ -47,11 +47,11 @@ def encode(model: Path, titles: Path, output: Path, precision: str) -> dict[str,
     spelled = {"words": 0, "characters": 0}
     append = WordVectors._append
 
-    def counted(self: WordVectors, spellings: np.ndarray) -> None:
+    def counted(self: WordVectors, table: object, spellings: np.ndarray) -> None:
         used = (spellings != self.model.character_vocabulary.padding_id) & (spellings != 0)
         spelled["words"] += len(spellings)
         spelled["characters"] += int((used * np.arange(1, spellings.shape[1] + 1)).max(1).sum())
-        append(self, spellings)
+        append(self, table, spellings)
 
     WordVectors._append = counted
     start = time.perf_counter()

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import TOY_TITLES, corpus_of
+from conftest import TOY_TITLES, corpus_of, needs_bf16
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, Encoder, ScalarMix
 from elmo_helpers.encoding import encoder as encoder_module
 from elmo_helpers.encoding import windows
@@ -113,8 +113,8 @@ def test_a_window_ends_early_where_its_vectors_are_many(toy_model, monkeypatch):
 
 def test_batches_have_a_number_of_tokens_or_of_titles(toy_model, monkeypatch):
     sizes = []
-    run = windows._run
-    monkeypatch.setattr(windows, "_run", lambda words, tokens, s: sizes.append(tokens.shape) or run(words, tokens, s))
+    run = windows._vectors
+    monkeypatch.setattr(windows, "_vectors", lambda *args: sizes.append(args[2].shape) or run(*args))
     titles = [["dog"] * n for n in (2, 2, 2, 2, 2, 100, 0)]
     list(Encoder(toy_model, batch_tokens=8).encode_iter(titles))
     assert sizes == [(1, 2), (2, 4), (2, 4), (1, 4), (1, 102)]
@@ -125,8 +125,8 @@ def test_batches_have_a_number_of_tokens_or_of_titles(toy_model, monkeypatch):
 
 def test_batches_have_few_different_sizes(toy_model, monkeypatch):
     shapes = set()
-    run = windows._run
-    monkeypatch.setattr(windows, "_run", lambda words, tokens, s: shapes.add(tokens.shape) or run(words, tokens, s))
+    run = windows._vectors
+    monkeypatch.setattr(windows, "_vectors", lambda *args: shapes.add(args[2].shape) or run(*args))
     for n in range(1, 65):
         titles = [["the", "cat"][i % 2 :] + ["dog"] * (i % 2) for i in range(n)]
         check(toy_model, Encoder(toy_model).encode_iter(titles, layers="all"), titles, level="titles", layers="all")
@@ -140,6 +140,7 @@ def test_each_word_is_spelled_out_once(toy_model):
     assert sum(spelled) == 3 + len({word for title in TOY_TITLES for word in title.split()})
 
 
+@needs_bf16
 def test_bf16_is_near_and_not_the_same(toy_model):
     for level, layers in itertools.product(LEVELS, LAYERS):
         full, half = (
@@ -150,6 +151,13 @@ def test_bf16_is_near_and_not_the_same(toy_model):
         assert any((a != b).any() for a, b in zip(full, half, strict=True))
         for a, b in zip(full, half, strict=True):
             np.testing.assert_allclose(a, b, atol=0.02)
+
+
+def test_without_bf16_it_is_refused_before_anything_runs(toy_model, without_bf16):
+    with pytest.raises(
+        ElmoHelpersError, match="precision='bf16': this processor has no instructions for bfloat16; use"
+    ):
+        Encoder(toy_model, precision="bf16")
 
 
 def test_a_title_that_is_kept_does_not_keep_its_batch(toy_model):

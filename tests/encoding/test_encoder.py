@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from conftest import TOY_TITLES
+from conftest import TOY_TITLES, needs_bf16
 from elmo_helpers import ElmoHelpersError, Encoder, ScalarMix
 from elmo_helpers.encoding.encoder import POOLINGS
 
@@ -121,9 +121,10 @@ def test_any_sequence_of_titles(encoder, kind):
     np.testing.assert_array_equal(encoder.encode(kind(TOY_TITLES)), encoder.encode(TOY_TITLES))
 
 
-def test_a_model_in_half_precision(toy_model):
+@pytest.mark.parametrize("dtype", [torch.float16, pytest.param(torch.bfloat16, marks=needs_bf16)])
+def test_a_model_in_half_precision(toy_model, dtype):
     full = Encoder(toy_model).encode(TOY_TITLES)
-    half = Encoder(toy_model.bfloat16()).encode(TOY_TITLES)
+    half = Encoder(toy_model.to(dtype)).encode(TOY_TITLES)
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, full, atol=0.05)
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
 
-from conftest import TOY_TITLES
+from conftest import TOY_TITLES, needs_bf16
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, Encoder, ScalarMix
 from elmo_helpers.integrations import sklearn_vectorizer
 from elmo_helpers.integrations.sklearn_vectorizer import ElmoVectorizer
@@ -280,10 +280,16 @@ def test_another_model_in_the_folder_is_noticed(folder, toy_corpus, toy_model):
         vectorizer.transform(TOY_TITLES)
 
 
+@needs_bf16
 def test_bf16_is_close(folder):
     found = ElmoVectorizer(folder, precision="bf16").fit_transform(TOY_TITLES)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, ElmoVectorizer(folder).fit_transform(TOY_TITLES), atol=0.05)
+
+
+def test_without_bf16_it_is_refused_at_fit(folder, without_bf16):
+    with pytest.raises(ElmoHelpersError, match="precision='bf16': this processor has no instructions for bfloat16"):
+        ElmoVectorizer(folder, precision="bf16").fit(TOY_TITLES)
 
 
 def test_an_iterator_is_refused_and_not_used_up(toy_model):

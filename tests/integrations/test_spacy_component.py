@@ -13,7 +13,7 @@ from spacy.tokens import Doc, DocBin
 from spacy.training import Example
 from thinc.api import Adam
 
-from conftest import TOY_TITLES
+from conftest import TOY_TITLES, needs_bf16
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, Encoder, ScalarMix, TextConfig, WordVocabulary
 from elmo_helpers.config import WordEmbeddingConfig
 from elmo_helpers.integrations import spacy_component
@@ -263,10 +263,19 @@ def test_few_words_are_kept_where_few_are_asked_for(folder, nlp):
         same(component(nlp.make_doc(title)).tensor, nlp(title).tensor)
 
 
+@needs_bf16
 def test_bf16_is_close(folder, nlp):
     found = ElmoComponent(folder, precision="bf16")(spacy.blank("en")("the cat sat")).tensor
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, nlp("the cat sat").tensor, atol=0.05)
+
+
+def test_without_bf16_it_is_refused_before_a_document_is_read(folder, without_bf16):
+    nlp = spacy.blank("en")
+    nlp.add_pipe("elmo", config={"model": str(folder), "precision": "bf16"})
+    for start in (nlp.initialize, lambda: nlp("the cat"), lambda: next(nlp.pipe(TOY_TITLES))):
+        with pytest.raises(ElmoHelpersError, match="precision='bf16': this processor has no instructions for bfloat16"):
+            start()
 
 
 def test_saved_pipeline_outlives_the_models_own_folder(nlp, folder, tmp_path):

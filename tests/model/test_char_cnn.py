@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import elmo_helpers.model.char_cnn as char_cnn_module
+from conftest import needs_bf16
 from elmo_helpers import CharacterCNN, CharacterVocabulary, CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import Highway
@@ -145,6 +146,7 @@ def test_filter_responses_are_those_of_pytorchs_convolution(config):
         torch.testing.assert_close(cnn.filter_responses(embedded, i), convolution(embedded), atol=1e-6, rtol=0)
 
 
+@needs_bf16
 def test_bfloat16_products_come_close():
     torch.manual_seed(7)
     cnn = CharacterCNN(CONFIGS["learned, projected"])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import needs_bf16
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
 
 # Of the reference, not of ours: PyTorch says that its projected LSTM runs on the slow path.
@@ -140,6 +141,7 @@ def test_reversal_within_lengths():
     assert torch.equal(reverse_within_lengths(reversed_, lengths), x)
 
 
+@needs_bf16
 def test_weights_cast_for_bf16_follow_every_change():
     """What is kept between calls is not seen: each way to change a weight gives what a fresh layer gives."""
     torch.manual_seed(0)
