@@ -108,7 +108,7 @@ def test_refusals(toy_model, tmp_path):
     assert "are of --layers mix, and got --layers all" in error_of(*start, "--mix-weights", "1,2,3")
     assert "are of --layers mix, and got --layers top" in error_of(*start, "--layers", "top", "--mix-gamma", "2")
     assert "--mix-gamma=nan" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,3", "--mix-gamma", "nan")
-    assert "--mix-weights=[1.0, 2.0, inf]: expected 3 finite numbers" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,inf")
+    assert "--mix-weights=[1.0, 2.0, inf]: expected" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,inf")
     assert "weights of 3 layers" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2")
     assert "config.json is missing" in error_of(tmp_path / "none", *start[1:])
     assert "none.txt is missing" in error_of(start[0], tmp_path / "none.txt", start[2])
