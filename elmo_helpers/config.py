@@ -10,6 +10,20 @@ from typing import Any
 from elmo_helpers.checks import choice, flag, number, positive, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
+MAX_CHARACTERS = 10_000  # of a word; no weight depends on their number, so nothing else would stop a wrong one
+
+
+def word_length(name: str, value: Any, minimum: int) -> int:
+    """`value` as the number of characters that are kept of a word.
+
+    Raises:
+        ElmoHelpersError: It is no whole number from `minimum` to `MAX_CHARACTERS`.
+    """
+    length = whole_number(name, value, minimum)
+    if length > MAX_CHARACTERS:
+        raise ElmoHelpersError(f"{name}={length}: expected a whole number of at most {MAX_CHARACTERS}.")
+    return length
+
 
 def from_plain_data(cls: type, data: dict[str, Any]) -> Any:
     """A configuration of the class `cls` from what `dataclasses.asdict` made of one.
@@ -91,7 +105,7 @@ class CharCNNConfig:
         set_checked(
             self,
             filters=filters,
-            max_characters=whole_number("max_characters", self.max_characters, max(widest, 4)),
+            max_characters=word_length("max_characters", self.max_characters, max(widest, 4)),
             n_highway=whole_number("n_highway", self.n_highway, 0),
             **optional,
         )

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from elmo_helpers.checks import choice, flag, number, positive, whole_number
-from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig, WordEmbeddingConfig
+from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig, WordEmbeddingConfig, word_length
 from elmo_helpers.errors import ElmoHelpersError
 
 FORMAT = "elmo_helpers published ELMo 1"  # in files that we wrote, so that we know which ones may be replaced
 _TRAINING_IDS, _INFERENCE_IDS = 261, 262  # without and with the id of masked positions
 _PUBLISHED_DROPOUT = 0.1
-_LONGEST_WORD = 10_000  # characters
 
 
 def config_of(options: object, *, cnn_projection: bool, lstm_projection: bool, n_words: int | None) -> BiLMConfig:
@@ -72,13 +71,9 @@ def _char_cnn(cnn: dict[str, Any], width: int, projection: bool) -> CharCNNConfi
         )
     embedding = _section(cnn, "embedding", "char_cnn.")
     widest = max(width for width, _ in filters)
-    longest = whole_number(
+    longest = word_length(
         "char_cnn.max_characters_per_token", _value(cnn, "char_cnn", "max_characters_per_token"), max(4, widest)
     )
-    if longest > _LONGEST_WORD:  # no weight depends on it, so nothing else would stop a wrong number
-        raise ElmoHelpersError(
-            f"char_cnn.max_characters_per_token={longest}: expected a whole number of at most {_LONGEST_WORD}."
-        )
     return CharCNNConfig(
         scheme="utf8",
         max_characters=longest,

@@ -11,7 +11,7 @@ from elmo_helpers.model.full_softmax import log_frequencies
 from elmo_helpers.model.softmax_loss import SoftmaxLoss, chunked_loss
 
 _CUTOFFS = (2000, 10_000, 50_000)  # ranks by falling count at which the classes of rarer words begin
-_SHRINK = 2.0  # each class has vectors of 1/2, 1/4, 1/8 of P numbers
+SHRINK = 2.0  # each class has vectors of 1/2, 1/4, 1/8 of P numbers
 
 
 class AdaptiveSoftmax(nn.Module):
@@ -26,8 +26,7 @@ class AdaptiveSoftmax(nn.Module):
     def __init__(self, n_words: int, dim: int) -> None:
         super().__init__()
         n = n_words - 1  # padding is no word
-        cutoffs = [cutoff for cutoff in _CUTOFFS if cutoff < n] or [max(1, n // 2)]
-        self.words = nn.AdaptiveLogSoftmaxWithLoss(dim, n, cutoffs, _SHRINK, head_bias=True)
+        self.words = nn.AdaptiveLogSoftmaxWithLoss(dim, n, cutoffs_of(n_words), SHRINK, head_bias=True)
         for tail in self.words.tail:
             # With a bias, which PyTorch leaves out, a rare word's frequency is not left to its few numbers.
             tail[1] = nn.Linear(tail[1].in_features, tail[1].out_features)
@@ -76,3 +75,9 @@ class AdaptiveSoftmax(nn.Module):
     def forward(self, hidden: Tensor, targets: Tensor) -> SoftmaxLoss:
         """The loss of training: here the exact one. Arguments and result as in `exact`."""
         return self.exact(hidden, targets)
+
+
+def cutoffs_of(n_words: int) -> list[int]:
+    """The ranks, among `n_words` words with padding, at which the classes of rarer words begin."""
+    n = n_words - 1
+    return [cutoff for cutoff in _CUTOFFS if cutoff < n] or [max(1, n // 2)]

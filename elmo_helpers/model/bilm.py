@@ -15,8 +15,9 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import CharacterCNN
 from elmo_helpers.model.hub import HubModel
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
+from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
-from elmo_helpers.model.storage import check_weights, read_model, write_model
+from elmo_helpers.model.storage import read_model, write_model
 from elmo_helpers.model.word_embedding import WordEmbedding
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.vocabulary import PAD, WordVocabulary
@@ -95,20 +96,21 @@ class BiLM(HubModel, nn.Module):
         # A saved model must say which softmax it has, whatever a later version makes of "auto".
         config = replace(config, softmax=resolve_softmax(config, vocabulary))
         self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
-        if isinstance(config.char_cnn, WordEmbeddingConfig):
-            if config.char_cnn.n_words != len(vocabulary):
-                raise ElmoHelpersError(
-                    f"The configuration has vectors of {config.char_cnn.n_words} words and the vocabulary "
-                    f"{len(vocabulary)} words: they must be of one number."
-                )
-            self.character_vocabulary = WordIds(vocabulary)
-            self.char_cnn = WordEmbedding(config.char_cnn)
-        else:
-            self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
-            self.char_cnn = CharacterCNN(config.char_cnn)
-        self.forward_layers = self._stack()
-        self.backward_layers = self._stack()
-        self.softmax = softmax_of(config, vocabulary)
+        with within_memory("A model of these sizes", memory_of(parameters_of(config, len(vocabulary)))):
+            if isinstance(config.char_cnn, WordEmbeddingConfig):
+                if config.char_cnn.n_words != len(vocabulary):
+                    raise ElmoHelpersError(
+                        f"The configuration has vectors of {config.char_cnn.n_words} words and the vocabulary "
+                        f"{len(vocabulary)} words: they must be of one number."
+                    )
+                self.character_vocabulary = WordIds(vocabulary)
+                self.char_cnn = WordEmbedding(config.char_cnn)
+            else:
+                self.character_vocabulary = CharacterVocabulary(config.char_cnn.scheme, config.char_cnn.max_characters)
+                self.char_cnn = CharacterCNN(config.char_cnn)
+            self.forward_layers = self._stack()
+            self.backward_layers = self._stack()
+            self.softmax = softmax_of(config, vocabulary)
         self.dropout = nn.Dropout(config.dropout)
 
     def _stack(self) -> nn.ModuleList:
@@ -329,7 +331,6 @@ class BiLM(HubModel, nn.Module):
         config, text, vocabulary, weights = read_model(directory)
         with torch.random.fork_rng():  # fresh weights are drawn, and replaced at once
             model = cls(config, vocabulary, text)
-        check_weights(weights, model.state_dict(), directory)
         model.load_state_dict(weights)
         model.folder = Path(directory)
         return model.eval()

@@ -6,19 +6,24 @@ model.safetensors   the weights
 """
 
 import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import holds_format, read_json, whole_directory, write_json
+from elmo_helpers.files import check_ordinary, holds_format, read_json, whole_directory, write_json
+from elmo_helpers.model.sizes import parameters_of, within_memory
 from elmo_helpers.text.vocabulary import WordVocabulary
 
 FORMAT = "elmo_helpers model 1"
 FILES = ("config.json", "vocabulary.json", "model.safetensors")  # the first one is the mark of a whole model
+_FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def write_model(
@@ -31,8 +36,8 @@ def write_model(
     """Write all that a model is to `directory`, whole or not at all."""
     with whole_directory(directory, header="config.json", format_name=FORMAT) as path:
         write_json(path / "config.json", {"format": FORMAT, "model": config.to_dict(), "text": text.to_dict()})
-        vocabulary.save(path / "vocabulary.json")
-        save_file({name: w.detach().cpu().contiguous() for name, w in weights.items()}, path / "model.safetensors")
+        write_json(path / "vocabulary.json", vocabulary.to_dict())
+        write_tensors(path / "model.safetensors", weights)
 
 
 def is_model(directory: str | os.PathLike) -> bool:
@@ -44,10 +49,10 @@ def read_model(directory: str | os.PathLike) -> tuple[BiLMConfig, TextConfig, Wo
     """Read what `write_model` wrote.
 
     Raises:
-        ElmoHelpersError: A file is missing or damaged.
+        ElmoHelpersError: A file is missing or damaged, the files do not belong together, or are too large for memory.
     """
     directory = Path(directory)
-    config_path = directory / "config.json"
+    config_path, weights_path = directory / "config.json", directory / "model.safetensors"
     config = read_json(config_path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or not {"model", "text"} <= set(config):
         raise ElmoHelpersError(
@@ -58,38 +63,83 @@ def read_model(directory: str | os.PathLike) -> tuple[BiLMConfig, TextConfig, Wo
         model_config, text_config = BiLMConfig.from_dict(config["model"]), TextConfig.from_dict(config["text"])
     except ElmoHelpersError as error:
         raise ElmoHelpersError(f"{config_path}: {error}") from None
-    return model_config, text_config, WordVocabulary.load(directory / "vocabulary.json"), _read_weights(directory)
+    vocabulary = WordVocabulary.load(directory / "vocabulary.json")
+    weights = read_tensors(weights_path, "save the model again")
+    check_weights(weights, parameters_of(model_config, len(vocabulary)), weights_path)
+    return model_config, text_config, vocabulary, weights
 
 
-def _read_weights(directory: Path) -> dict[str, Tensor]:
-    path = directory / "model.safetensors"
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors as safetensors.
+
+    Raises:
+        OSError: The file cannot be written; safetensors' own error is no OSError, and is one here.
+    """
     try:
-        return load_file(path)
+        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+
+
+def read_tensors(path: Path, remedy: str) -> dict[str, Tensor]:
+    """The tensors that `write_tensors` wrote; their numbers stay on disk, memory-mapped, until they are looked at.
+
+    Args:
+        path: The file.
+        remedy: What to do where it cannot be read, beside restoring it.
+
+    Raises:
+        ElmoHelpersError: The file is missing, is damaged, or is no ordinary one, or is too large for memory.
+    """
+    check_ordinary(path)
+    try:
+        with within_memory(f"{path}"):
+            tensors = load_file(path)
     except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check the directory's name, or save the model again.") from None
+        raise ElmoHelpersError(f"{path} is missing: check the directory's name, or {remedy}.") from None
     except (OSError, SafetensorError) as error:
-        raise ElmoHelpersError(f"{path} is damaged ({error}): restore it, or save the model again.") from None
+        raise ElmoHelpersError(f"{path} is damaged ({error}): restore it, or {remedy}.") from None
+    with within_memory(f"{path}", sum(t.nbytes for t in tensors.values())):
+        return tensors
 
 
-def check_weights(weights: dict[str, Tensor], expected: dict[str, Tensor], directory: str | os.PathLike) -> None:
-    """Check that weights have the names and shapes that the configuration asks for.
+def check_weights(
+    weights: Mapping[str, Tensor], expected: Iterable[tuple[str, tuple[int, ...]]], file: str | os.PathLike
+) -> None:
+    """Check that the weights in a file have the names and shapes that a configuration asks for.
+
+    Args:
+        weights: By name; no number is read before all names and shapes are right.
+        expected: Names and shapes, which are gone through up to the first that is wrong.
+        file: Its name, for messages.
 
     Raises:
         ElmoHelpersError: One is missing, is too many, has another shape, is no floating-point tensor, or is not finite.
     """
-    for name in sorted(expected.keys() | weights.keys()):
-        wanted = f"float {tuple(expected[name].shape)}" if name in expected else "nothing of that name"
-        found = "nothing of that name"
-        if name in weights:
-            kind = "float" if weights[name].is_floating_point() else str(weights[name].dtype)
-            found = f"{kind} {tuple(weights[name].shape)}"
-        if found != wanted:
+    left = dict(weights)
+    for name, shape in expected:
+        _check_shape(name, left.pop(name, None), shape, file)
+    for name, tensor in left.items():
+        _check_shape(name, tensor, None, file)
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
             raise ElmoHelpersError(
-                f"{Path(directory) / 'model.safetensors'}: {name}: found {found}, and config.json and vocabulary.json "
-                f"ask for {wanted}: the files do not belong together."
+                f"{file}: {name} holds numbers that are not finite: restore the file, or train the model again at a "
+                "lower learning rate."
             )
-        if not weights[name].isfinite().all():
-            raise ElmoHelpersError(
-                f"{Path(directory) / 'model.safetensors'}: {name} holds numbers that are not finite: restore the file, "
-                "or train the model again at a lower learning rate."
-            )
+
+
+def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...] | None, file: str | os.PathLike) -> None:
+    found = wanted = "nothing of that name"
+    if tensor is not None:
+        found = f"{'float' if tensor.dtype in _FLOATS else tensor.dtype} {tuple(tensor.shape)}"
+    if shape is not None:
+        wanted = f"float {shape}"
+    if found != wanted:
+        raise ElmoHelpersError(
+            f"{file}: {name}: found {found}, and config.json and vocabulary.json ask for {wanted}: the files do not "
+            "belong together."
+        )

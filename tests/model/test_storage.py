@@ -1,13 +1,18 @@
 """A saved model gives the same numbers; a damaged one is refused in one sentence, and nothing is overwritten."""
 
 import json
+import math
+import struct
+import time
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from elmo_helpers import BiLM, Encoder
+from elmo_helpers import BiLM, BiLMConfig, Encoder
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.sizes import parameters_of
 
 
 def test_round_trip(toy_model, tmp_path):
@@ -127,4 +132,77 @@ def test_damage_is_named(toy_model, tmp_path, damage, name, message):
     toy_model.save(tmp_path / "model")
     damage(tmp_path / "model", name)
     with pytest.raises(ElmoHelpersError, match=message):
+        BiLM.load(tmp_path / "model")
+
+
+def change_setting(directory, keys, value):
+    config = json.loads((directory / "config.json").read_text())
+    section = config["model"]
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    (directory / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize("huge", [10**7, 10**18, 10**30, 10**400], ids=["1e7", "1e18", "1e30", "1e400"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("n_layers",),
+        ("hidden_dim",),
+        ("projection_dim",),
+        ("char_cnn", "n_highway"),
+        ("char_cnn", "max_characters"),
+        ("char_cnn", "embedding_dim"),
+        ("char_cnn", "projection_dim"),
+        ("char_cnn", "filters", 0, 0),
+        ("char_cnn", "filters", 1, 1),
+    ],
+    ids=lambda keys: ".".join(map(str, keys)),
+)
+def test_a_size_that_the_weights_do_not_have_is_refused_before_a_model_is_built(toy_model, tmp_path, keys, huge):
+    toy_model.save(tmp_path / "model")
+    change_setting(tmp_path / "model", keys, huge)
+    begun = time.perf_counter()
+    with pytest.raises(ElmoHelpersError, match=r"model\.safetensors|config\.json"):
+        BiLM.load(tmp_path / "model")
+    assert time.perf_counter() - begun < 1
+
+
+def test_sizes_that_agree_and_need_more_memory_than_there_is(toy_model, tmp_path):
+    """A sparse file takes no room on the disk, whatever its size."""
+    toy_model.save(tmp_path / "model")
+    config = replace(BiLMConfig.preset("tiny"), hidden_dim=2**28, projection_dim=8, softmax="full")
+    (tmp_path / "model" / "config.json").write_text(
+        json.dumps({"format": "elmo_helpers model 1", "model": config.to_dict(), "text": toy_model.text.to_dict()})
+    )
+    header, end = {}, 0
+    for name, shape in parameters_of(config, len(toy_model.vocabulary)):
+        begin, end = end, end + 4 * math.prod(shape)
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    with (tmp_path / "model" / "model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+    begun = time.perf_counter()
+    with pytest.raises(ElmoHelpersError, match=r"model\.safetensors needs more memory than there is"):
+        BiLM.load(tmp_path / "model")
+    assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_floating_point_numbers_are_read(toy_model, tmp_path, dtype):
+    toy_model.save(tmp_path / "model")
+    weights = {name: w.to(dtype) for name, w in toy_model.state_dict().items()}
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    for name, loaded in BiLM.load(tmp_path / "model").state_dict().items():
+        assert torch.equal(loaded, weights[name].float())
+
+
+def test_numbers_of_eight_bits_are_refused(toy_model, tmp_path):
+    toy_model.save(tmp_path / "model")
+    weights = toy_model.state_dict()
+    weights["softmax.bias"] = weights["softmax.bias"].to(torch.float8_e4m3fn)
+    save_file(weights, tmp_path / "model" / "model.safetensors")
+    with pytest.raises(ElmoHelpersError, match=r"softmax.bias: found torch.float8_e4m3fn"):
         BiLM.load(tmp_path / "model")
