@@ -10,6 +10,7 @@ from typing import Any
 from elmo_helpers.checks import choice, flag, number, positive, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
+PRECISIONS = ("fp32", "bf16")  # of matrix products; `elmo_helpers.model.precision` knows where bf16 is to be had
 MAX_CHARACTERS = 10_000  # of a word; no weight depends on their number, so nothing else would stop a wrong one
 
 

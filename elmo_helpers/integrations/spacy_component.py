@@ -24,6 +24,7 @@ from spacy.tokens import Doc
 from spacy.training import Example
 
 from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.config import PRECISIONS
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.encoding.windows import WINDOW
@@ -35,7 +36,6 @@ from elmo_helpers.integrations.spacy_hooks import set_vector_hooks
 from elmo_helpers.integrations.spacy_layer import doc_tensor
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.kept import KeptFromWeights
-from elmo_helpers.model.precision import PRECISIONS
 from elmo_helpers.model.storage import FILES
 from elmo_helpers.text.titles import normalize_title
 from elmo_helpers.training.processes import usable_device

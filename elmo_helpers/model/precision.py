@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from elmo_helpers.checks import choice
+from elmo_helpers.config import PRECISIONS
 from elmo_helpers.errors import ElmoHelpersError
-
-PRECISIONS = ("fp32", "bf16")
 
 
 def check_precision(precision: str, device: torch.device) -> str:
@@ -57,12 +56,16 @@ def has_bf16(device: torch.device) -> bool:
     return True
 
 
-def products_in(precision: str, device: torch.device) -> torch.autocast:
+def products_in(precision: str, device: torch.device, *, keep_casts: bool = False) -> torch.autocast:
     """A context in which matrix products are of `precision`, whatever autocast the caller's own code has set.
 
-    Weights that were cast are not kept within it: autocast does not see all that changes them.
+    Args:
+        precision: "fp32" or "bf16".
+        device: Where the model is.
+        keep_casts: Keep weights that were cast until the context ends. Only where nothing changes them within it:
+            autocast does not see all that does.
     """
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=keep_casts)
 
 
 def _without_bf16(device: torch.device) -> str:

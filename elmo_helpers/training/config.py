@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from elmo_helpers.checks import choice, flag, number, positive, whole_number
-from elmo_helpers.config import from_plain_data, set_checked
+from elmo_helpers.config import PRECISIONS, from_plain_data, set_checked
 from elmo_helpers.errors import ElmoHelpersError
 
 FEEDS = ("titles", "streams")
 OPTIMIZERS = ("adam", "adamw", "adagrad", "sgd")
-PRECISIONS = ("fp32", "bf16")
+
+T = TypeVar("T")
+# A run that is gone on with may be given another value of what is free: when it ends, is measured, saved and shown.
+# What its steps compute is fixed, since with another value those that are done would have come out differently.
+Free = Annotated[T, "free"]
+Fixed = Annotated[T, "fixed"]
 
 
 @dataclass(frozen=True)
@@ -20,38 +25,39 @@ class TrainingConfig:
     """One training run; the defaults are the original's where it had any.
 
     `epochs`, `steps` and `minutes` bound the run, and the first one that is reached ends it. An *evaluation* is a
-    measurement of the exact perplexity on the validation titles.
+    measurement of the exact perplexity on the validation titles. What is `Free` may change where the run is gone on
+    with, see `train`.
     """
 
-    epochs: int | None = 2  # passes over the titles
-    steps: int | None = None  # updates of the weights
-    minutes: float | None = None  # of training, evaluations included
+    epochs: Free[int | None] = 2  # passes over the titles
+    steps: Free[int | None] = None  # updates of the weights
+    minutes: Free[float | None] = None  # of training, evaluations included
 
-    feed: str = "titles"  # "titles": a row a title; "streams": continuous text, LSTM states carried on (published)
-    batch_size: int = 64  # B: titles of a step, or streams side by side
-    unroll_steps: int = 20  # streams: tokens of each stream in a step, which the gradient flows back through
-    shuffle: bool = True  # titles come in a new order each epoch; False: in the corpus's own
+    feed: Fixed[str] = "titles"  # "titles": a row a title; "streams": running text, LSTM states carried on (published)
+    batch_size: Fixed[int] = 64  # B: titles of a step, or streams side by side
+    unroll_steps: Fixed[int] = 20  # streams: tokens of each stream in a step, which the gradient flows back through
+    shuffle: Fixed[bool] = True  # titles come in a new order each epoch; False: in the corpus's own
 
-    optimizer: str = "adam"  # adam, adamw, adagrad or sgd
-    learning_rate: float = 1e-3  # after the warm-up
-    weight_decay: float = 0.0  # adamw: share of the weights, times the rate, taken off at each step; others: L2
-    momentum: float = 0.0  # sgd's
-    initial_accumulator: float = 1.0  # adagrad's sum of squared gradients at the start
-    loss_factor: float = 1.0  # the mean loss is multiplied by this before its gradient; published: 20
-    gradient_clip: float | None = 5.0  # the norm of all gradients together is kept below this
+    optimizer: Fixed[str] = "adam"  # adam, adamw, adagrad or sgd
+    learning_rate: Fixed[float] = 1e-3  # after the warm-up
+    weight_decay: Fixed[float] = 0.0  # adamw: share of the weights, times the rate, taken off at each step; others: L2
+    momentum: Fixed[float] = 0.0  # sgd's
+    initial_accumulator: Fixed[float] = 1.0  # adagrad's sum of squared gradients at the start
+    loss_factor: Fixed[float] = 1.0  # the mean loss is multiplied by this before its gradient; published: 20
+    gradient_clip: Fixed[float | None] = 5.0  # the norm of all gradients together is kept below this
 
-    warmup_steps: int = 0  # steps over which the rate rises in a straight line from 0
-    final_learning_rate: float | None = None  # the rate falls to this along a cosine; None: it stays
-    halve_after: int | None = None  # evaluations in a row without a better one after which the rate is halved
-    stop_after: int | None = None  # evaluations in a row without a better one after which the run ends
+    warmup_steps: Fixed[int] = 0  # steps over which the rate rises in a straight line from 0
+    final_learning_rate: Fixed[float | None] = None  # the rate falls to this along a cosine; None: it stays
+    halve_after: Fixed[int | None] = None  # evaluations in a row without a better one after which the rate is halved
+    stop_after: Free[int | None] = None  # evaluations in a row without a better one after which the run ends
 
-    evaluate_every: int | None = None  # steps; None: after each epoch, and at the end
-    checkpoint_every: int | None = None  # steps; None: with each evaluation
-    log_every: int = 10  # steps whose mean loss makes one row of the run's table
+    evaluate_every: Free[int | None] = None  # steps; None: after each epoch, and at the end
+    checkpoint_every: Free[int | None] = None  # steps; None: with each evaluation
+    log_every: Free[int] = 10  # steps whose mean loss makes one row of the run's table
 
-    unigram_bias: bool = True  # a fresh softmax starts from the words' frequencies, not from equal ones
-    precision: str = "fp32"  # of training's matrix products: fp32 or bf16; weights, sums, evaluations are fp32
-    seed: int = 0  # of initial weights, shuffling, dropout and negatives
+    unigram_bias: Fixed[bool] = True  # a fresh softmax starts from the words' frequencies, not from equal ones
+    precision: Fixed[str] = "fp32"  # of training's matrix products: fp32 or bf16; weights, sums, evaluations are fp32
+    seed: Fixed[int] = 0  # of initial weights, shuffling, dropout and negatives
 
     def __post_init__(self) -> None:
         rate = positive("learning_rate", self.learning_rate)
@@ -107,6 +113,12 @@ class TrainingConfig:
             ElmoHelpersError: A key is unknown, or a value is out of its range.
         """
         return from_plain_data(cls, data)
+
+
+def free_settings() -> list[str]:
+    """Names of the settings of which a run that is gone on with may be given another value, in their order."""
+    hints = get_type_hints(TrainingConfig, include_extras=True)
+    return [name for name, hint in hints.items() if "free" in hint.__metadata__]
 
 
 # Peters et al. (2018): batches of 128 streams a GPU, 20 steps, Adagrad, for ten epochs. Their softmax starts level,
