@@ -1,18 +1,20 @@
-"""Writing files and directories whole or not at all."""
+"""Reading ordinary files, and writing files and directories whole or not at all."""
 
 import json
+import math
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
 
+_MEND = "mend that, or name another path"
 _is_address = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE).match  # a letter alone is a drive of Windows
 
 
@@ -31,14 +33,18 @@ def path_of(name: str, value: object) -> Path:
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike, *, remedy: str = _MEND) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place only if the block succeeds.
+
+    Args:
+        path: Of the file.
+        remedy: What to do where it cannot be written, for the message.
 
     Raises:
         ElmoHelpersError: There is something at `path` that is no ordinary file, or it cannot be written.
     """
     path = Path(os.path.realpath(path_of("path", path)))
-    with _writing(path):
+    with writing(path, remedy):
         if path.exists() and not path.is_file():
             raise ElmoHelpersError(f"{path} is no ordinary file, and a file is to be written there: name another path.")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,17 +61,31 @@ def whole_file(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -> Iterator[Path]:
+def whole_directory(
+    path: str | os.PathLike,
+    *,
+    header: str,
+    format_name: str,
+    is_ours: Callable[[str], object] = lambda name: False,
+    remedy: str = _MEND,
+) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; it takes `path`'s place only if the block succeeds.
 
     A directory that is there already is replaced only if it is empty, or if its JSON file `header` says under "format"
     that it is a `format_name`; whatever else a person has put there is kept.
 
+    Args:
+        path: Of the directory.
+        header: The name of the JSON file by which a directory is known.
+        format_name: What it says under "format".
+        is_ours: Whether a file of that name goes with the directory that is replaced, and is not kept.
+        remedy: What to do where it cannot be written, for the message.
+
     Raises:
         ElmoHelpersError: `path` is a file, or a directory that this library did not write, or cannot be written.
     """
     path = Path(os.path.realpath(path_of("directory", path)))
-    with _writing(path):
+    with writing(path, remedy):
         if path.exists() and not path.is_dir():
             raise ElmoHelpersError(f"{path} is a file, and a directory is to be written there: name another path.")
         if path.is_dir() and any(path.iterdir()) and not holds_format(path / header, format_name):
@@ -81,7 +101,7 @@ def whole_directory(path: str | os.PathLike, *, header: str, format_name: str) -
             temporary.chmod(0o777 & ~_umask())
             for inside in temporary.rglob("*"):
                 inside.chmod((0o777 if inside.is_dir() else 0o666) & ~_umask())
-            exchange(temporary, path)
+            exchange(temporary, path, is_ours)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -95,17 +115,17 @@ def holds_format(header: Path, format_name: str) -> bool:
     return isinstance(data, dict) and data.get("format") == format_name
 
 
-def exchange(new: Path, path: Path) -> None:
-    """Put a directory in the place of `path`, with the files that only `path` has copied into it."""
+def exchange(new: Path, path: Path, is_ours: Callable[[str], object] = lambda name: False) -> None:
+    """Put a directory in the place of `path`, with all that only `path` has, but for files whose names `is_ours`."""
     if not path.exists():
         new.rename(path)
         return
     for other in path.iterdir():
-        if not (new / other.name).exists():
-            if other.is_dir():
-                shutil.copytree(other, new / other.name, symlinks=True)
+        if not os.path.lexists(new / other.name) and not is_ours(other.name):
+            if other.is_dir() and not other.is_symlink():
+                shutil.copytree(other, new / other.name, symlinks=True, copy_function=_link)
             else:
-                shutil.copy2(other, new / other.name, follow_symlinks=False)
+                _link(other, new / other.name)
     old = new.with_name(new.name + "-old")
     path.rename(old)
     try:
@@ -116,14 +136,28 @@ def exchange(new: Path, path: Path) -> None:
     shutil.rmtree(old)
 
 
+def _link(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Give a file one more name: nothing is copied, and a pipe or a device stays what it is."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:  # this file system has no links
+        check_ordinary(source)
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: str | os.PathLike, remedy: str = _MEND) -> Iterator[None]:
+    """Run a block that writes to `path`; what the operating system refuses ends in one sentence.
+
+    Raises:
+        ElmoHelpersError: The block has raised an OSError.
+    """
     try:
         yield
     except OSError as error:
-        raise ElmoHelpersError(
-            f"{path} cannot be written ({error.strerror or error}): mend that, or name another path."
-        ) from error
+        # Some libraries' errors have several lines and no `strerror`.
+        why = " ".join((error.strerror or str(error)).split())
+        raise ElmoHelpersError(f"{path} cannot be written ({why:.200}): {remedy}.") from error
 
 
 def write_json(path: str | os.PathLike, data: object) -> None:
@@ -149,11 +183,15 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     path = path_of("path", path)
     check_ordinary(path)
     try:
+        if path.stat().st_size > memory():
+            raise MemoryError
         return path.read_bytes()
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: check the directory's name, or make it again.") from None
     except OSError as error:
         raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
+    except MemoryError:
+        raise _too_large(path) from None
 
 
 def parse_json(data: bytes, name: str | os.PathLike) -> object:
@@ -170,6 +208,20 @@ def parse_json(data: bytes, name: str | os.PathLike) -> object:
         return json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ElmoHelpersError(f"{name} is not UTF-8 JSON ({error}): restore it, or make it again.") from None
+    except MemoryError:
+        raise _too_large(name) from None
+
+
+def _too_large(name: str | os.PathLike) -> ElmoHelpersError:
+    return ElmoHelpersError(f"{name} needs more memory than there is: restore it, or name another.")
+
+
+def memory() -> float:
+    """Bytes of memory that this machine has; infinite where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def check_ordinary(path: str | os.PathLike, *, open_pipe: bool = False) -> None:

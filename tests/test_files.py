@@ -1,6 +1,7 @@
 """Files and directories appear whole or not at all."""
 
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,74 @@ def test_an_empty_directory_may_be_filled_and_a_foreign_one_not(tmp_path):
     ):
         pass
     assert (tmp_path / "photos" / "cat.png").exists()
+
+
+def write(path, text, **options):
+    with whole_directory(path, header="m.json", format_name="ours", **options) as temporary:
+        write_json(temporary / "m.json", {"format": "ours", "text": text})
+
+
+def test_whatever_else_is_there_stays_what_it_is(tmp_path, monkeypatch):
+    """A pipe would be waited for for ever, a device has no end, and checkpoints are large: nothing is copied."""
+    place = tmp_path / "d"
+    write(place, "one")
+    (place / "inside").mkdir()
+    (place / "notes").write_text("mine")
+    (place / "inside" / "notes").write_text("mine too")
+    os.mkfifo(place / "pipe")
+    os.mkfifo(place / "inside" / "pipe")
+    (place / "dangling").symlink_to("nowhere")
+    (place / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(place)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        before = {path: path.lstat() for path in place.rglob("*") if path.name not in ("m.json", "inside")}
+        write(place, "two")
+    assert read_json(place / "m.json")["text"] == "two"
+    assert len(before) == 7
+    for path, was in before.items():
+        assert os.path.samestat(path.lstat(), was), path
+    assert (place / "link").readlink() == tmp_path
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_where_there_are_no_links_files_are_copied_and_a_pipe_is_refused(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write(tmp_path / "d", "one")
+    (tmp_path / "d" / "notes").write_text("mine")
+    write(tmp_path / "d", "two")
+    assert (tmp_path / "d" / "notes").read_text() == "mine"
+    os.mkfifo(tmp_path / "d" / "pipe")
+    with pytest.raises(ElmoHelpersError, match="pipe is a named pipe"):
+        write(tmp_path / "d", "three")
+    assert read_json(tmp_path / "d" / "m.json")["text"] == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_what_goes_with_the_old_directory_is_not_kept(tmp_path):
+    write(tmp_path / "d", "one")
+    for name in ("part-1", "part-2", "party"):
+        (tmp_path / "d" / name).touch()
+    write(tmp_path / "d", "two", is_ours=lambda name: name.startswith("part-"))
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["m.json", "party"]
+
+
+def test_a_reason_of_many_lines_is_one_sentence(tmp_path):
+    with pytest.raises(ElmoHelpersError) as caught, whole_file(tmp_path / "a", remedy="try again"):
+        raise OSError("a file write has failed:\n time = now\n" + "x" * 1000)
+    assert str(caught.value).startswith(f"{tmp_path / 'a'} cannot be written (a file write has failed: time = now x")
+    assert str(caught.value).endswith("): try again.")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_file_larger_than_memory(tmp_path):
+    with (tmp_path / "a.json").open("wb") as file:
+        file.truncate(2**43)  # sparse: it takes no room
+    with pytest.raises(ElmoHelpersError, match=r"a\.json needs more memory than there is"):
+        read_json(tmp_path / "a.json")
 
 
 def test_json(tmp_path):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 
 from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import memory
 from elmo_helpers.model.adaptive_softmax import SHRINK, cutoffs_of
 from elmo_helpers.text.characters import CharacterVocabulary
 
@@ -79,7 +79,7 @@ def _adaptive_parameters(n_words: int, dim: int) -> Iterator[tuple[str, Shape]]:
 
 def memory_of(parameters: Iterator[tuple[str, Shape]]) -> int:
     """Bytes of these parameters in float32, counted up to the memory of this machine and no further."""
-    n, there_is = 0, _memory()
+    n, there_is = 0, memory()
     for _, shape in parameters:
         n += _BYTES * math.prod(shape)
         if n > there_is:
@@ -99,7 +99,7 @@ def within_memory(what: str, n_bytes: int = 0) -> Iterator[None]:
         ElmoHelpersError: There is not as much memory.
     """
     refusal = ElmoHelpersError(f"{what} needs more memory than there is: use a smaller model, or a larger machine.")
-    if n_bytes > _memory():
+    if n_bytes > memory():
         raise refusal
     try:
         yield
@@ -109,11 +109,3 @@ def within_memory(what: str, n_bytes: int = 0) -> Iterator[None]:
         if "allocate" not in str(error):  # PyTorch has no error of its own for the memory of the CPU
             raise
         raise refusal from None
-
-
-def _memory() -> float:
-    """Bytes of memory that this machine has; infinite where it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return math.inf

@@ -50,7 +50,7 @@ def test_words_in_the_place_of_characters():
 def test_the_first_ones_of_very_many():
     config = replace(TINY, n_layers=10**9)
     assert len(list(islice(parameters_of(config, 40), 30))) == 30
-    assert memory_of(parameters_of(replace(config, hidden_dim=10**6, projection_dim=8), 40)) > sizes._memory()
+    assert memory_of(parameters_of(replace(config, hidden_dim=10**6, projection_dim=8), 40)) > sizes.memory()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_memory_that_is_not_there(monkeypatch):
             allocate()
     with pytest.raises(RuntimeError, match="another"), within_memory("The file"):
         raise RuntimeError("another fault")
-    monkeypatch.setattr(sizes, "_memory", lambda: 100)
+    monkeypatch.setattr(sizes, "memory", lambda: 100)
     with within_memory("The file", 100):
         pass
     with pytest.raises(ElmoHelpersError, match="more memory"), within_memory("The file", 101):
