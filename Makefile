@@ -6,7 +6,7 @@ MADE := .venv/made
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help notebooks html test test-browser lab lint bench clean
+.PHONY: help notebooks html test test-old-cpu test-browser lab lint bench clean
 
 # .venv/made is written last, and holds the directory that it was written for. Where it is missing, the
 # environment is half made; where the clone has moved or Python has gone, the environment is of no use.
@@ -24,10 +24,18 @@ html: $(MADE)  ## write the notebooks, as they were last run, as pages into buil
 test: $(MADE)  ## run the tests (without the notebooks: ARGS='-m "not notebook"')
 	@$(PY) -m pytest $(ARGS)
 
+# What a processor can do is seen in what computes; runs that are killed and gone on with show nothing more of it.
+test-old-cpu: $(MADE)  ## run the tests that compute, as on a processor with AVX2 and without bfloat16
+	@ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PY) -m pytest tests/model tests/encoding tests/interchange \
+	  tests/integrations tests/training/test_{evaluation,optimization,streams,trainer}.py \
+	  --ignore=tests/encoding/test_killed_encoding.py $(ARGS)
+
 test-browser: $(MADE)  ## run the notebooks in JupyterLab in a browser, and try them (keep pictures: ARGS="--screenshots DIR")
 	@$(PY) -m pytest tests/browser $(ARGS)
 
+# A notebook that another editor has saved alone is named first; all of them open all the same.
 lab: $(MADE)  ## open the notebooks in JupyterLab
+	@$(PY) notebooks/pairs.py || true
 	@cd notebooks && ../$(PY) -m jupyterlab $(ARGS)
 
 lint: $(MADE)  ## check style, formatting and types (mend what can be: ARGS=--fix)
