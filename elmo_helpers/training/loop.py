@@ -17,10 +17,10 @@ from tqdm.auto import tqdm
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.precision import products_in
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.training.batching import Batch
-from elmo_helpers.training.checkpoint import random_state, set_random_state
 from elmo_helpers.training.config import TrainingConfig
 from elmo_helpers.training.epochs import Batches, batches_of, n_batches, shard_groups
 from elmo_helpers.training.evaluation import evaluation_of, evaluation_sums
@@ -30,6 +30,7 @@ from elmo_helpers.training.optimization import clip_gradients, learning_rate, op
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
+from elmo_helpers.training.run_state import restore_state, state_of
 from elmo_helpers.training.streams import StreamBatch
 
 
@@ -117,6 +118,7 @@ class TrainingLoop:
         self._best_weights: dict[str, Tensor] | None = None
         self._stop_wanted = False  # in this process
         self._stop = False  # in all of them
+        self._is_late = False  # whether the minutes are over, in any of them
         self._going_on = threading.Event()  # not set while the run is to wait
         self._going_on.set()
 
@@ -182,10 +184,7 @@ class TrainingLoop:
                     return
             p.group, p.batch = p.group + 1, 0
         p.epoch, p.group = p.epoch + 1, 0
-        p.finished = p.epoch == c.epochs
-        if c.evaluate_every is None or p.finished:
-            self._evaluate()
-            self._checkpoint()
+        self._conclude(evaluation_due=c.evaluate_every is None)
 
     def _step(self, batches: Batches, k: int) -> None:
         """One update of the weights."""
@@ -193,8 +192,9 @@ class TrainingLoop:
         batch, weight = batches.batch(k, self.processes.part, device), 1.0
         if batch is None:  # fewer rows than processes: this one computes the first row too, which counts for nothing
             batch, weight = batches.batch(k, slice(0, 1), device), 0.0
-        with torch.autocast(device.type, torch.bfloat16, enabled=c.precision == "bf16"):
+        with products_in(c.precision, device, keep_casts=True):
             total, self._state = self._loss(batch, self._state)
+        torch.clear_autocast_cache()  # weights that were cast: within a caller's own context they would stay
         loss = total * (weight / (2 * batches.n_predictions(k)))
         for optimizer in self.optimizers:
             optimizer.zero_grad()
@@ -223,6 +223,11 @@ class TrainingLoop:
             optimizer.step()
         p.step += 1
         p.tokens += batches.n_tokens(k)
+
+    @property
+    def ended_by(self) -> str | None:
+        """The setting by which the run is at its end; None: it goes on."""
+        return self.progress.ended_by(self.config, self._is_late)
 
     @property
     def learning_rate(self) -> float:
@@ -261,17 +266,34 @@ class TrainingLoop:
         if row_due:
             self._read()
             self._row()
+            p.begin_row()
         self._wait()
-        p.finished = p.step == c.steps
         if self.processes.count == 1 or row_due:  # several agree on it when they meet anyway
             self._stop = self.processes.any(self._stop_wanted)
-            late = c.minutes is not None and p.seconds >= 60 * c.minutes
-            p.finished = self.processes.any(late) or p.finished
-        evaluation_due = c.evaluate_every is not None and p.step % c.evaluate_every == 0
-        if evaluation_due or p.finished:
+            if self.processes.any(p.is_late(c)):
+                self._is_late = True
+                p.seconds = max(p.seconds, 60 * (c.minutes or 0))  # by the clock of the one that is late
+        self._conclude(
+            evaluation_due=c.evaluate_every is not None and p.step % c.evaluate_every == 0,
+            checkpoint_due=self._stop or (c.checkpoint_every is not None and p.step % c.checkpoint_every == 0),
+        )
+
+    def _conclude(self, *, evaluation_due: bool, checkpoint_due: bool = False) -> None:
+        """What is due where the run has come to, and its end where that is reached."""
+        p = self.progress
+        n_measured = len(p.history)
+        if evaluation_due:
             self._evaluate()
-        checkpoint_due = c.checkpoint_every is not None and p.step % c.checkpoint_every == 0
-        if checkpoint_due or evaluation_due or p.finished or self._stop:
+            if p.predictions:  # or this one has come in turn already
+                p.count_evaluation(self.config.halve_after)
+        p.finished = self.ended_by is not None
+        if p.finished:
+            self._evaluate()
+        if self.callback is not None and len(p.history) > n_measured:
+            self.callback(self)
+        if p.finished:
+            self._row()
+        if evaluation_due or checkpoint_due or p.finished:
             self._checkpoint()
 
     def _wait(self) -> None:
@@ -291,11 +313,11 @@ class TrainingLoop:
             p.seconds_trained += spent
 
     def _row(self) -> None:
-        """One row of the table of steps."""
+        """One row of the table of steps, of those that are in none yet."""
         p = self.progress
         if not p.recent:
             return
-        row = p.close_row(p.step, self._epochs_done)
+        row = p.add_row(self._epochs_done)
         if self._metrics is not None:
             self._metrics.step(row)
         self._bar.update(p.step - self._bar.n)
@@ -310,36 +332,28 @@ class TrainingLoop:
         return round(self.progress.step / self._epoch_steps, 4)
 
     def _evaluate(self) -> None:
-        """Measure on the validation titles, keep the model if it is the best, and see whether to go on."""
+        """Measure on the validation titles, and keep the model if it is the best."""
         p, c = self.progress, self.config
         self._tick()
         self._read()
-        if p.history and p.history[-1]["step"] == p.step:
+        if p.is_measured:
             return
-        perplexities, score = {}, float(-p.step)  # without validation titles the latest is the best
+        perplexities = {}
         if self.validation:
             unroll_steps = c.unroll_steps if c.feed == "streams" else None
             sums = evaluation_sums(self.model, self.validation, c.batch_size, unroll_steps, self.processes.part)
             result = evaluation_of(self.processes.sum(torch.from_numpy(sums)).cpu().numpy())
-            score = result.perplexity
-            perplexities = {"forward": result.forward, "backward": result.backward, "perplexity": score}
-        if not math.isfinite(score) or not all(x.isfinite().all() for x in self.model.parameters()):
+            perplexities = {"forward": result.forward, "backward": result.backward, "perplexity": result.perplexity}
+        finite = all(map(math.isfinite, perplexities.values()))
+        if not finite or not all(x.isfinite().all() for x in self.model.parameters()):
             raise self._diverged(f"The weights or the perplexity are not finite after step {p.step}")
-        row = p.close_evaluation(self._epochs_done, perplexities, self.learning_rate)
-        if p.best is None or score < p.best:
-            p.best, p.evaluations_since_best = score, 0
+        row = p.add_evaluation(self._epochs_done, perplexities, self.learning_rate)
+        if p.best is None or p.score < p.best:
+            p.best = p.score
             self._keep()
-        else:
-            p.evaluations_since_best += 1
-            if c.halve_after is not None and p.evaluations_since_best % c.halve_after == 0:
-                p.n_halvings += 1
-            if c.stop_after is not None and p.evaluations_since_best >= c.stop_after:
-                p.finished = True
         if self._metrics is not None:
             self._metrics.evaluation(row)
         self._tick(training=False)
-        if self.callback is not None:
-            self.callback(self)
 
     # What is kept
 
@@ -363,42 +377,23 @@ class TrainingLoop:
         """Write a checkpoint, from which the run goes on as if it had not stopped."""
         self._tick()
         self._read()
-        p = self.progress
-        if p.finished and p.recent:
-            self._row()
         if self.folder is None:
             return
-        tensors = {f"model/{name}": x for name, x in self.model.state_dict().items()}
-        names = {parameter: name for name, parameter in self.model.named_parameters()}
-        for optimizer in self.optimizers:
-            for parameter, state in optimizer.state.items():
-                tensors |= {f"optimizer/{names[parameter]}/{key}": x for key, x in state.items()}
-        tensors["random"] = self.processes.gather(random_state(self.processes.device))
-        if self._state is not None:
-            for key, x in self._state._asdict().items():
-                tensors[f"lstm/{key}"] = self.processes.gather(x)
+        tensors = state_of(self.model, self.optimizers, self._state, self.processes)
         draws = None
         if isinstance(self.model.softmax, SampledSoftmax):
             draws = self.model.softmax.generator.bit_generator.state
         if self.processes.is_main:
-            self.folder.write_checkpoint(p, draws, tensors)
+            self.folder.write_checkpoint(self.progress, draws, tensors)
         self.processes.wait()
         self._tick(training=False)
 
     def restore(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
-        """Go on from a checkpoint: what `_checkpoint` wrote."""
-        device = self.processes.device
-        self.progress = progress
-        self.model.load_state_dict({name[6:]: x for name, x in tensors.items() if name.startswith("model/")})
-        for optimizer in self.optimizers:
-            for name, parameter in self.model.named_parameters():
-                start = f"optimizer/{name}/"
-                state = {key[len(start) :]: x for key, x in tensors.items() if key.startswith(start)}
-                if state and any(parameter is p for p in optimizer.param_groups[0]["params"]):
-                    optimizer.state[parameter] = {key: x.to(device) for key, x in state.items()}
-        set_random_state(tensors["random"][self.processes.rank], device)
-        if "lstm/h" in tensors:
-            self._state = LSTMState(*(tensors[f"lstm/{key}"][self.processes.rank].to(device) for key in ("h", "c")))
+        """Go on from a checkpoint: what `_checkpoint` wrote; a run that had ended goes on if its settings let it."""
+        self.progress, self._is_late = progress, progress.is_late(self.config)
+        if progress.finished and self.ended_by is None:
+            progress.reopen()
+        self._state = restore_state(tensors, self.model, self.optimizers, self.processes)
         if draws is not None:
             self.model.softmax.generator.bit_generator.state = draws
 

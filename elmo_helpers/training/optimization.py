@@ -13,7 +13,7 @@ from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.training.config import TrainingConfig
 
 
-def optimizers_of(model: BiLM, config: TrainingConfig) -> list[torch.optim.Optimizer | RowOptimizer]:
+def optimizers_of(model: BiLM, config: TrainingConfig) -> list[Optimizer]:
     """The optimisers of a model's parameters; their learning rate is to be set before each step.
 
     A sampled softmax has gradients in the rows of a few thousand words at each step, and a `RowOptimizer` of its own,
@@ -92,13 +92,17 @@ class RowOptimizer:
             parameter.grad = None
 
 
+Optimizer = torch.optim.Optimizer | RowOptimizer
+
+
 def learning_rate(config: TrainingConfig, step: int, n_steps: int | None, time_share: float, n_halvings: int) -> float:
     """The rate of a step: a straight line up, then constant or along a cosine down; halved where nothing improves.
 
     Args:
         config: The run's settings.
         step: Steps done before this one.
-        n_steps: Steps of the whole run; None: only time bounds it.
+        n_steps: Steps of the whole run; None: only time bounds it. Where a run that is gone on with has another number
+            of them, or of minutes, than at its start, the rate goes on along the cosine of the new ones.
         time_share: Share of `config.minutes` that has passed; 0 without that bound. Where both bounds are set, the
             cosine follows the one that is nearer its end.
         n_halvings: How often the rate has been halved (`config.halve_after`).

@@ -3,7 +3,7 @@
 directory/
     config.json, vocabulary.json, model.safetensors     the best model, as `BiLM.save` writes it
     training/
-        run.json            what the run was started with
+        run.json            what the run was started with, or gone on with last
         steps.csv           loss, learning rate, gradient norm, tokens a second
         history.csv         exact perplexities
         tensorboard/        the same as curves, if asked for
@@ -20,11 +20,13 @@ from typing import Any
 
 from torch import Tensor
 
+from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import holds_format, read_json, whole_file, write_json
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.storage import FILES, is_model
 from elmo_helpers.training.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
+from elmo_helpers.training.config import TrainingConfig, free_settings
 from elmo_helpers.training.progress import Progress
 
 FORMAT = "elmo_helpers run 1"
@@ -67,20 +69,22 @@ class RunFolder:
             if self.training.exists():
                 shutil.rmtree(self.training)
             self._checkpoints.mkdir(parents=True)
-            with whole_file(self._header) as temporary:
-                write_json(temporary, {"format": FORMAT, **identity})
+            self._identity = _plain(identity)
+            self.write_identity()
         except OSError as error:
             raise ElmoHelpersError(f"{self.path} cannot be written ({error.strerror}): name another path.") from None
-        self._identity = _plain(identity)
 
-    def go_on(self, identity: dict[str, Any]) -> None:
-        """Take up the run that is here.
+    def go_on(self, identity: dict[str, Any]) -> bool:
+        """Take up the run that is here; `write_identity` makes what is new of its settings last.
+
+        Returns:
+            Whether `free_settings` are others than at the run's start, or where it was gone on with last.
 
         Raises:
-            ElmoHelpersError: It was started with something else.
+            ElmoHelpersError: Something else differs.
         """
-        identity = _plain(identity)
-        was, now = _flat(self.identity), _flat(identity)
+        stored, identity = self.identity, _plain(identity)
+        was, now = _fixed(stored), _fixed(identity)
         differs = sorted(
             f"{name} ({_shown(was.get(name))} then, {_shown(now.get(name))} now)"
             for name in was.keys() | now.keys()
@@ -89,9 +93,16 @@ class RunFolder:
         if differs:
             raise ElmoHelpersError(
                 f"{self.path}: the run cannot go on, since this differs from its start: {'; '.join(differs)}. Start it "
-                "with the same, or begin another run in another directory."
+                f"with the same, or begin another run in another directory; only {', '.join(free_settings())} may "
+                "change."
             )
         self._identity = identity
+        return identity != stored
+
+    def write_identity(self) -> None:
+        """Write what the run is started with, or gone on with."""
+        with whole_file(self._header) as temporary:
+            write_json(temporary, {"format": FORMAT, **self._identity})
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -107,6 +118,22 @@ class RunFolder:
             raise ElmoHelpersError(f"{self._header} is not of the format {FORMAT!r}: begin the run again.")
         return {name: value for name, value in data.items() if name != "format"}
 
+    @property
+    def settings(self) -> tuple[BiLMConfig, TrainingConfig]:
+        """The model's and the run's own settings, of the run that is here.
+
+        Raises:
+            ElmoHelpersError: There is no run, or its file is damaged.
+        """
+        identity = self.identity
+        try:
+            model, config = identity["model"], identity["config"]
+            return BiLMConfig.from_dict(model), TrainingConfig.from_dict(config)
+        except KeyError as error:
+            raise ElmoHelpersError(f"{self._header} has no {error}: restore it, or begin the run again.") from None
+        except ElmoHelpersError as error:
+            raise ElmoHelpersError(f"{self._header}: {error}") from None
+
     def write_checkpoint(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint at `progress`, with the state of the sampler's draws."""
         data = {"identity": self._identity, "progress": progress.to_dict(), "draws": draws}
@@ -119,7 +146,7 @@ class RunFolder:
             ElmoHelpersError: There is none, it is damaged, or of another run.
         """
         data, tensors = read_checkpoint(self._checkpoints)
-        if data.get("identity") != self._identity:
+        if _fixed(data.get("identity", {})) != _fixed(self._identity):
             raise ElmoHelpersError(f"{self._checkpoints}: the newest checkpoint is of another run: remove it.")
         return Progress.from_dict(data["progress"]), data["draws"], tensors
 
@@ -151,8 +178,10 @@ class RunFolder:
         return f" Kept: {' and '.join(left)}." if left else ""
 
     def _is_finished(self) -> bool:
+        """Whether the run has come to its end, and was not gone on with since."""
         try:
-            return bool(read_checkpoint(self._checkpoints)[0]["progress"]["finished"])
+            data, _ = read_checkpoint(self._checkpoints)
+            return bool(data["progress"]["finished"]) and data["identity"] == self.identity
         except (ElmoHelpersError, KeyError):
             return False
 
@@ -160,6 +189,12 @@ class RunFolder:
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
     """`data` as it comes back from JSON: lists for tuples."""
     return json.loads(json.dumps(data))
+
+
+def _fixed(identity: dict[str, Any]) -> dict[str, Any]:
+    """All of it, under names with dots, that must be the same where the run is gone on with."""
+    free = {f"config.{name}" for name in free_settings()}
+    return {name: value for name, value in _flat(identity).items() if name not in free}
 
 
 def _flat(data: dict[str, Any], above: str = "") -> dict[str, Any]:

@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ import torch
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
@@ -50,6 +51,34 @@ class TrainingResult:
     finished: bool
 
 
+@dataclass(frozen=True)
+class _Run:
+    """All that a run is told but for its model, its titles and its settings; each is an argument of `train`."""
+
+    validation: Corpus | CorpusShards | None
+    directory: str | os.PathLike[str] | None
+    device: torch.device | str
+    resume: bool
+    overwrite: bool
+    tensorboard: bool
+    progress: bool
+    callback: Callable[[TrainingLoop], None] | None
+
+    def __post_init__(self) -> None:
+        if self.directory is None and (self.resume or self.tensorboard):
+            raise ElmoHelpersError("directory=None: resume and tensorboard need the directory of the run.")
+
+    @property
+    def folder(self) -> RunFolder | None:
+        """Where the run writes."""
+        return None if self.directory is None else RunFolder(self.directory)
+
+    @property
+    def stored(self) -> tuple[BiLMConfig, TrainingConfig] | tuple[None, None]:
+        """The settings of the run that is gone on with."""
+        return self.folder.settings if self.folder and self.resume else (None, None)
+
+
 def train(
     corpus: Corpus | CorpusShards,
     model: BiLMConfig | str | None = None,
@@ -81,7 +110,11 @@ def train(
         device: Where to compute; "auto": on a GPU where there is one.
         resume: Go on from the last checkpoint in `directory`, as if the run had never stopped: all weights and
             numbers, but for times, come out as they would have. The corpus, the settings and the number of processes
-            must be the same; with a bound in minutes the end is not.
+            must be the same; with a bound in minutes the end is not. What is `Free` in `TrainingConfig` may change:
+            with a larger bound the run goes on, also where it had come to its end, and with the others it ends, is
+            measured, saved and shown as they say from here on. A rate that falls along a cosine goes on from the same
+            step along the cosine of the new bounds; nothing else of what is computed depends on them. The evaluation
+            that ended the run stays in its history, and its model is kept while it is the best.
         overwrite: Let the run take the place of an unfinished one in `directory`.
         tensorboard: Also write curves to `directory`/training/tensorboard.
         progress: Show a progress bar with loss and speed.
@@ -89,35 +122,21 @@ def train(
             may call the loop's `stop`.
 
     Raises:
-        ElmoHelpersError: There is nothing to train on, a corpus does not fit the model, the loss is not finite, or the
-            directory cannot be used.
+        ElmoHelpersError: There is nothing to train on, a corpus does not fit the model, the loss is not finite, the
+            directory cannot be used, or a run that is gone on with differs from its start or has nothing left to do.
     """
     if not isinstance(model, BiLMConfig | str | None):
         raise ElmoHelpersError(
             f"model={model!r:.60}: expected a BiLMConfig or the name of a preset; a model is trained further by "
             "fine_tune."
         )
-    if resume and directory is not None:
-        stored = RunFolder(directory).identity
-        model = model or BiLMConfig.from_dict(stored["model"])
-        config = config or TrainingConfig.from_dict(stored["config"])
+    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
+    stored_model, stored_config = run.stored
+    model, config = model or stored_model, config or stored_config
     name = model if isinstance(model, str) else "tutorial"
-    config = config or (TrainingConfig.preset(name) if not isinstance(model, BiLMConfig) else TrainingConfig())
-    model = model if isinstance(model, BiLMConfig) else BiLMConfig.preset(name)
-    return _run(
-        corpus,
-        lambda: _fresh(corpus, model, config),
-        config,
-        {"kind": "a new model"},
-        validation=validation,
-        directory=directory,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        progress=progress,
-        callback=callback,
-    )
+    settings = config or (TrainingConfig() if isinstance(model, BiLMConfig) else TrainingConfig.preset(name))
+    sizes = model if isinstance(model, BiLMConfig) else BiLMConfig.preset(name)
+    return _run(corpus, lambda: _fresh(corpus, sizes, settings), settings, {"kind": "a new model"}, run)
 
 
 def fine_tune(
@@ -148,28 +167,19 @@ def fine_tune(
     Raises:
         ElmoHelpersError: As `train`.
     """
-    if not isinstance(model, BiLM):
-        model = BiLM.load(model)
-    if resume and config is None and directory is not None:
-        config = TrainingConfig.from_dict(RunFolder(directory).identity["config"])
-    start = hashlib.sha256()
-    for tensor in model.state_dict().values():
-        start.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
+    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
+    start = model if isinstance(model, BiLM) else BiLM.load(model)
+    digest = hashlib.sha256()
+    for tensor in start.state_dict().values():
+        digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
     if validation is not None:
-        validation = validation.with_vocabulary(model.vocabulary)
+        run = replace(run, validation=validation.with_vocabulary(start.vocabulary))
     return _run(
-        corpus.with_vocabulary(model.vocabulary),
-        lambda: copy.deepcopy(model),
-        config or TrainingConfig(),
-        {"kind": "a model trained further", "start": start.hexdigest()},
-        validation=validation,
-        directory=directory,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        progress=progress,
-        callback=callback,
+        corpus.with_vocabulary(start.vocabulary),
+        lambda: copy.deepcopy(start),
+        config or run.stored[1] or TrainingConfig(),
+        {"kind": "a model trained further", "start": digest.hexdigest()},
+        run,
     )
 
 
@@ -178,56 +188,47 @@ def _run(
     make_model: Callable[[], BiLM],
     config: TrainingConfig,
     kind: dict[str, Any],
-    *,
-    validation: Corpus | CorpusShards | None,
-    directory: str | os.PathLike | None,
-    device: torch.device | str,
-    resume: bool,
-    overwrite: bool,
-    tensorboard: bool,
-    progress: bool,
-    callback: Callable[[TrainingLoop], None] | None,
+    run: _Run,
 ) -> TrainingResult:
     """One run, new or resumed."""
-    if directory is None and (resume or tensorboard):
-        raise ElmoHelpersError("directory=None: resume and tensorboard need the directory of the run.")
     if not any(titles for titles, _ in sizes(corpus)):
         raise ElmoHelpersError("train: the corpus has no title; give one that has.")
-    processes = Processes(device)
+    processes = Processes(run.device)
+    check_precision(config.precision, processes.device)
     if config.feed == "streams" and config.batch_size % processes.count:
         raise ElmoHelpersError(
             f"batch_size={config.batch_size}: expected a multiple of the {processes.count} processes, which share the "
             "streams."
         )
     gpus = [processes.device] if processes.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
+    with torch.random.fork_rng(devices=gpus), products_in("fp32", processes.device):
         torch.manual_seed(config.seed)
         model = make_model().to(processes.device)
         check_vocabulary(model, corpus)
-        if validation is not None:  # now, rather than after the first epoch
-            check_vocabulary(model, validation)
+        if run.validation is not None:  # now, rather than after the first epoch
+            check_vocabulary(model, run.validation)
         if processes.rank:
             torch.manual_seed(config.seed + processes.rank)  # dropout of its own
-        folder = None if directory is None else RunFolder(directory)
+        is_validated = run.validation is not None and any(n for n, _ in sizes(run.validation))
+        folder = run.folder
         loop = TrainingLoop(
             model,
             corpora(corpus),
             sizes(corpus),
             config,
             processes,
-            validation=[] if validation is None or not any(n for n, _ in sizes(validation)) else corpora(validation),
+            validation=corpora(run.validation) if is_validated else [],
             folder=folder,
-            tensorboard=tensorboard,
-            bar=progress,
-            callback=callback,
+            tensorboard=run.tensorboard,
+            bar=run.progress,
+            callback=run.callback,
         )
         if folder is not None:
-            identity = _identity(model, corpus, validation, config, processes) | kind
-            if resume:
-                folder.go_on(identity)
-                loop.restore(*folder.read_checkpoint())
+            identity = _identity(model, corpus, run.validation, config, processes) | kind
+            if run.resume:
+                _go_on(loop, folder, identity)
             elif processes.is_main:
-                folder.begin(identity, overwrite)
+                folder.begin(identity, run.overwrite)
             processes.wait()
         try:
             loop.run()
@@ -239,6 +240,25 @@ def _run(
         pd.DataFrame(loop.progress.steps).reindex(columns=STEP_COLUMNS),
         loop.progress.finished,
     )
+
+
+def _go_on(loop: TrainingLoop, folder: RunFolder, identity: dict[str, Any]) -> None:
+    """Take up the run in `folder`, with those of its settings that are new."""
+    has_new_settings = folder.go_on(identity)
+    loop.restore(*folder.read_checkpoint())
+    if not has_new_settings:
+        return
+    if name := loop.ended_by:
+        p = loop.progress
+        done = f"{p.step} steps, {p.epoch} whole epochs and {p.seconds / 60:.1f} minutes"
+        if name == "stop_after":
+            done = f"{p.evaluations_since_best} evaluations in a row without a better one"
+        raise ElmoHelpersError(
+            f"{name}={getattr(loop.config, name)}: the run in {folder.path} has {done} behind it, and nothing left to "
+            f"do: give a larger {name}, or None, to go on with it."
+        )
+    if loop.processes.is_main:
+        folder.write_identity()
 
 
 def _fresh(corpus: Corpus | CorpusShards, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
