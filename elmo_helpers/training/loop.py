@@ -30,7 +30,7 @@ from elmo_helpers.training.optimization import clip_gradients, learning_rate, op
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
-from elmo_helpers.training.run_state import restore_state, state_of
+from elmo_helpers.training.run_tensors import restore_tensors, run_tensors
 from elmo_helpers.training.streams import StreamBatch
 
 
@@ -379,7 +379,7 @@ class TrainingLoop:
         self._read()
         if self.folder is None:
             return
-        tensors = state_of(self.model, self.optimizers, self._state, self.processes)
+        tensors = run_tensors(self.model, self.optimizers, self._state, self.processes)
         draws = None
         if isinstance(self.model.softmax, SampledSoftmax):
             draws = self.model.softmax.generator.bit_generator.state
@@ -393,7 +393,7 @@ class TrainingLoop:
         self.progress, self._is_late = progress, progress.is_late(self.config)
         if progress.finished and self.ended_by is None:
             progress.reopen()
-        self._state = restore_state(tensors, self.model, self.optimizers, self.processes)
+        self._state = restore_tensors(tensors, self.model, self.optimizers, self.processes)
         if draws is not None:
             self.model.softmax.generator.bit_generator.state = draws
 

@@ -12,7 +12,7 @@ from elmo_helpers.training.optimization import Optimizer
 from elmo_helpers.training.processes import Processes
 
 
-def state_of(
+def run_tensors(
     model: BiLM, optimizers: Sequence[Optimizer], lstm_state: LSTMState | None, processes: Processes
 ) -> dict[str, Tensor]:
     """Weights, the optimisers' state, and of all processes the random states and what the LSTMs remember."""
@@ -27,10 +27,10 @@ def state_of(
     return tensors
 
 
-def restore_state(
+def restore_tensors(
     tensors: dict[str, Tensor], model: BiLM, optimizers: Sequence[Optimizer], processes: Processes
 ) -> LSTMState | None:
-    """Put what `state_of` gave where it was; what the LSTMs of this process remembered."""
+    """Put what `run_tensors` gave where it was; what the LSTMs of this process remembered."""
     device = processes.device
     model.load_state_dict({name[6:]: x for name, x in tensors.items() if name.startswith("model/")})
     for optimizer in optimizers:
