@@ -19,9 +19,10 @@ from pathlib import Path
 import h5py
 import torch
 
+from elmo_helpers.checks import flag, instance
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import parse_json, read_bytes, whole_directory, write_json
+from elmo_helpers.files import parse_json, path_of, read_bytes, whole_directory, write_json
 from elmo_helpers.interchange.official_options import FORMAT, config_of, options_of, text_of
 from elmo_helpers.interchange.official_weights import CNN_PROJECTION, LSTM_PROJECTION, WeightsFile, write_weights
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
@@ -48,24 +49,34 @@ def load_official(
             front), and a vocabulary.txt where there is one; or an options file, and `weights` beside it.
         weights: The HDF5 file that belongs to an options file.
         vocabulary: The words of the softmax or of the word vectors: a file with one a line, `<S>`, `</S>` and `<UNK>`
-            among them, or a vocabulary. Models that read characters and have no softmax need none.
+            among them, or a vocabulary. Models that read characters and have no softmax need none. Blank lines behind
+            the last word are no words.
         softmax: Whether to read the softmax: None where it is there; False never; True always.
         text: How raw titles become tokens for this model; None: what our own files say, else spaCy's rules with case.
 
     Raises:
-        ElmoHelpersError: A file is missing, damaged or cut off; an option is wrong; a dataset is missing or misshapen.
-            The message names it, what was found and what was expected.
+        ElmoHelpersError: A file is missing, damaged, cut off or an address on the web, from which nothing is fetched;
+            an option is wrong; a dataset is missing or misshapen. The message names it, what was found and what was
+            expected.
     """
-    files = _find(source, weights)
+    if softmax is not None:
+        softmax = flag("softmax", softmax)
+    if text is not None:
+        instance("text", text, TextConfig, "a TextConfig, or None")
+    if vocabulary is not None and not isinstance(vocabulary, WordVocabulary):
+        vocabulary = path_of("vocabulary", vocabulary)
+    files = _find(path_of("source", source), None if weights is None else path_of("weights", weights))
     options = files.json()
     words = order = None
     with files.weights() as file:
+        file.check_kind()
         if softmax is None:
             softmax = any(file.shape(name) is not None for name in ("softmax/W", "softmax/b"))
         word_shape = None if file.shape("char_embed") else file.shape("embedding")
         n_words = word_shape[0] if word_shape else None
         if softmax or n_words is not None:
-            words, order = _words(files, vocabulary, "softmax" if softmax else "word vectors")
+            what, shape = ("a softmax", file.shape("softmax/W")) if softmax else ("word vectors", word_shape)
+            words, order = _words(files, vocabulary, what, shape)
         elif isinstance(vocabulary, WordVocabulary):
             words = vocabulary
         try:
@@ -105,6 +116,8 @@ def save_official(model: BiLM, directory: str | os.PathLike, *, softmax: bool = 
     Raises:
         ElmoHelpersError: The format cannot say something that the model is; the message names it.
     """
+    instance("model", model, BiLM, "a BiLM")
+    softmax = flag("softmax", softmax)
     options = options_of(model.config, model.text)
     if softmax and model.softmax is None:
         raise ElmoHelpersError("softmax=True: the model has no softmax to write; pass softmax=False.")
@@ -153,15 +166,16 @@ class _Files:
         with file:
             yield WeightsFile(file, self.weights_name)
 
-    def words(self, path: str | None = None) -> list[str]:
-        """The lines of the vocabulary file."""
+    def words(self, path: Path | None, n: int | None) -> list[str]:
+        """The lines of the vocabulary file at `path`, or of the model's own; n of them where the rest are blank."""
         name = path or self.vocabulary
-        data = read_bytes(name) if path else self._bytes(name)
+        data = self._bytes(name) if path is None else read_bytes(path)
         try:
-            lines = data.decode("utf-8").split("\n")
+            lines = data.decode("utf-8-sig").split("\n")
         except UnicodeDecodeError as error:
             raise ElmoHelpersError(f"{name} is not UTF-8 text ({error}): expected one word a line.") from None
-        return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+        lines = [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+        return lines if any(map(str.strip, lines[n:])) else lines[:n]
 
     def _bytes(self, name: str) -> bytes:
         if self.zip is None:
@@ -173,14 +187,13 @@ class _Files:
             raise ElmoHelpersError(f"{self.zip}: {name} cannot be read ({error}): restore the file.") from None
 
 
-def _find(source: str | os.PathLike, weights: str | os.PathLike | None) -> _Files:
+def _find(source: Path, weights: Path | None) -> _Files:
     """The files of a model in a directory, a zip file, or as a pair."""
-    source = Path(source)
     if weights is not None:
-        return _Files(str(source), str(Path(weights)), _beside(Path(weights)))
-    if source.is_dir():
-        return _chosen([str(path) for path in sorted(source.iterdir()) if path.is_file()], source)
-    if not source.exists():
+        return _Files(str(source), str(weights), _beside(weights))
+    if os.path.isdir(source):
+        return _chosen([str(path) for path in _listed(source) if path.is_file()], source)
+    if not os.path.exists(source):
         raise ElmoHelpersError(f"{source} is missing: name a directory or a zip file, or an options file and weights.")
     if not zipfile.is_zipfile(source):
         raise ElmoHelpersError(
@@ -192,6 +205,13 @@ def _find(source: str | os.PathLike, weights: str | os.PathLike | None) -> _File
     except _DAMAGED_ZIP as error:
         raise ElmoHelpersError(f"{source} is damaged ({error}): restore it.") from None
     return _chosen(names, source, source)
+
+
+def _listed(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except OSError as error:
+        raise ElmoHelpersError(f"{directory} cannot be read ({error.strerror}): name one that can.") from None
 
 
 def _chosen(names: list[str], source: Path, archive: Path | None = None) -> _Files:
@@ -210,25 +230,31 @@ def _chosen(names: list[str], source: Path, archive: Path | None = None) -> _Fil
 
 def _beside(weights: Path) -> str | None:
     """The vocabulary file that stands beside the weights, where there is one."""
-    candidates = [weights.with_name(name) for name in _ENDINGS["vocabulary"]]
-    return next((str(path) for path in candidates if path.is_file()), None)
+    candidates = [weights.parent / name for name in _ENDINGS["vocabulary"]]
+    return next((str(path) for path in candidates if os.path.isfile(path)), None)
 
 
 def _words(
-    files: _Files, vocabulary: str | os.PathLike | WordVocabulary | None, what: str
+    files: _Files, vocabulary: Path | WordVocabulary | None, what: str, shape: tuple[int, ...] | None
 ) -> tuple[WordVocabulary, list[int] | None]:
-    """The vocabulary, and the row of each of its words among the file's, after padding; None: as they come."""
+    """The vocabulary, and the row of each of its words among the file's, after padding; None: as they come.
+
+    Args:
+        files: The model's.
+        vocabulary: The user's own.
+        what: That has a row a word, for the message.
+        shape: Of its dataset.
+    """
     if isinstance(vocabulary, WordVocabulary):
         return vocabulary, None
     if vocabulary is None and files.vocabulary is None:
-        leave_out = ", or pass softmax=False to leave it out" if what == "softmax" else ""
+        leave_out = ", or softmax=False to leave it out" if what == "a softmax" else ""
         raise ElmoHelpersError(
-            f"{files.weights_name}: the model has a {what}, and there is no vocabulary.txt to name the words: pass "
-            f"vocabulary=FILE{leave_out}."
+            f"{files.weights_name}: the model has {what}, and there is no vocabulary.txt to name the words: put it "
+            f"beside the weights, or pass vocabulary=FILE to load_official{leave_out}."
         )
-    path = None if vocabulary is None else os.fspath(vocabulary)
-    words = files.words(path)
-    name = path or files.vocabulary
+    words = files.words(vocabulary, shape[0] if shape else None)
+    name = vocabulary or files.vocabulary
     place = {word: row for row, word in enumerate(words, start=1)}
     missing = [word for word in SPECIALS[1:] if word not in place]
     if missing:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import NamedTuple
 
 import h5py
@@ -18,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from elmo_helpers.checks import shown
 from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -132,6 +134,21 @@ class WeightsFile:
 
     def __init__(self, file: h5py.File, name: str) -> None:
         self._file, self._name = file, name
+
+    def check_kind(self) -> None:
+        """Check that there are LSTMs in the file, which tell the weights of a model from all else in this format.
+
+        Raises:
+            ElmoHelpersError: There are none.
+        """
+        with self._reading("the list of datasets"):
+            is_model = self._file.get("RNN_0", getlink=True) is not None
+            first = ", ".join(islice(self._file, 3)) or "nothing"
+        if not is_model:
+            raise ElmoHelpersError(
+                f"{self._name} holds {shown(first)} and no LSTMs (RNN_0): expected the weights of a published ELMo, and "
+                "no table of token vectors or of a text's."
+            )
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of a dataset, or None where there is none of that name.

@@ -13,7 +13,7 @@ import torch
 from comparing import VARIANTS, assert_agrees, assert_close, copy_files, layers_of, refused, sentences_for
 from reference import Reference, read_weights, vocabulary_of, write_random_model
 
-from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, TextConfig, WordVocabulary
+from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, ElmoHelpersError, TextConfig, WordVocabulary
 from elmo_helpers.config import WordEmbeddingConfig
 from elmo_helpers.interchange.official import load_official, save_official
 from elmo_helpers.training.batching import Batch
@@ -219,6 +219,47 @@ def test_a_vocabulary_that_is_no_text(official):
         load_official(official)
 
 
+BOM = b"\xef\xbb\xbf"
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["directory", "zip"])
+@pytest.mark.parametrize("options", [{"softmax": 12}, {"word_level": 12}], ids=["characters", "words"])
+def test_byte_order_marks_are_no_part_of_a_file(tmp_path, rng, options, zipped):
+    directory = tmp_path / "official"
+    write_random_model(directory, rng, **options)
+    expected = load_official(directory)
+    for name in ("options.json", "vocabulary.txt"):
+        (directory / name).write_bytes(BOM + (directory / name).read_bytes())
+    if zipped:
+        with zipfile.ZipFile(tmp_path / "official.zip", "w") as archive:
+            for path in directory.iterdir():
+                archive.write(path, path.name)
+    found = load_official(tmp_path / "official.zip" if zipped else directory)
+    assert found.vocabulary.words == expected.vocabulary.words
+    assert all(torch.equal(w, expected.state_dict()[name]) for name, w in found.state_dict().items())
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n\n", "\r\n", " \n", "\t\n \r\n", "  "], ids=repr)
+@pytest.mark.parametrize("options", [{"softmax": 12}, {"word_level": 12}], ids=["characters", "words"])
+def test_blank_lines_behind_the_last_word_are_no_words(tmp_path, rng, options, end):
+    write_random_model(tmp_path, rng, **options)
+    expected = load_official(tmp_path)
+    with (tmp_path / "vocabulary.txt").open("a", newline="") as file:
+        file.write(end)
+    for vocabulary in (None, tmp_path / "vocabulary.txt"):
+        found = load_official(tmp_path, vocabulary=vocabulary)
+        assert found.vocabulary.words == expected.vocabulary.words
+        assert all(torch.equal(w, expected.state_dict()[name]) for name, w in found.state_dict().items())
+
+
+def test_a_blank_line_that_has_a_row_is_a_word(tmp_path, rng):
+    """The original trainer counts one, wherever it stands."""
+    for words in ([*vocabulary_of(11), ""], [*vocabulary_of(4), "", *vocabulary_of(11)[4:]]):
+        write_random_model(tmp_path, rng, softmax=12)
+        (tmp_path / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words))
+        assert "" in load_official(tmp_path).vocabulary
+
+
 def test_word_vectors_of_another_number(tmp_path, rng):
     write_random_model(tmp_path, rng, word_level=12)
     (tmp_path / "vocabulary.txt").write_text("".join(f"{word}\n" for word in vocabulary_of(11)))
@@ -279,6 +320,90 @@ def test_loading_leaves_the_random_state_and_the_files(official):
     load_official(official)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert {path.name: path.read_bytes() for path in official.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "address", ["https://host/elmo/options.json", "http://host/a", "s3://bucket/key", "hf://owner/name", "file:///a/b"]
+)
+def test_nothing_is_fetched_from_an_address(official, address):
+    pair = official / "options.json", official / "weights.hdf5"
+    for call in (
+        lambda: load_official(address),
+        lambda: load_official(address, pair[1]),
+        lambda: load_official(pair[0], address),
+        lambda: load_official(*pair, vocabulary=address),
+        lambda: save_official(load_official(official), address),
+    ):
+        with refused(address, "nothing is fetched"):
+            call()
+
+
+@pytest.mark.parametrize("value", [3, True, b"options.json", ["options.json"], {"lstm": {}}, {"a"}, "a\0b", "\ud800"])
+def test_what_is_no_path(official, value):
+    pair = official / "options.json", official / "weights.hdf5"
+    for name, call in {
+        "source": lambda: load_official(value, pair[1]),
+        "weights": lambda: load_official(pair[0], value),
+        "vocabulary": lambda: load_official(*pair, vocabulary=value),
+        "directory": lambda: save_official(load_official(official), value),
+    }.items():
+        with refused(f"{name}=", "path"):
+            call()
+    with refused("source=None"):
+        load_official(None)
+
+
+@pytest.mark.parametrize("name", ["", ".", "x" * 5000, "/dev/null/weights.hdf5"])
+def test_names_of_nothing(official, name):
+    for call in (
+        lambda: load_official(official / "options.json", name),
+        lambda: load_official(name, official / "weights.hdf5"),
+    ):
+        with pytest.raises(ElmoHelpersError):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"softmax": "no"}, "softmax='no'"),
+        ({"softmax": 1}, "softmax=1"),
+        ({"text": {"tokenizer": "en"}}, "text="),
+        ({"text": np.zeros(3)}, "text="),
+    ],
+    ids=str,
+)
+def test_arguments_of_the_wrong_kind(official, settings, name):
+    with refused(name):
+        load_official(official, **settings)
+
+
+@pytest.mark.parametrize("model", [None, "official", {"config": 1}, torch.nn.Linear(2, 2)], ids=repr)
+def test_what_is_no_model_is_not_written(tmp_path, model):
+    with refused("model=", "expected a BiLM"):
+        save_official(model, tmp_path / "official")
+    with refused("softmax='no'"):
+        save_official(BiLM(BiLMConfig(char_cnn=UTF8, hidden_dim=6), WordVocabulary([])), tmp_path, softmax="no")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "datasets",
+    [
+        {"embedding": (12, 6)},  # the token vectors that the original trainer can write
+        {str(i): (3, 4, 12) for i in range(2000)},  # the vectors of a text
+        {"model_weights/dense/kernel": (3, 4)},
+        {},
+    ],
+    ids=["token vectors", "encoded text", "another network", "nothing"],
+)
+def test_other_hdf5_files_are_no_weights(official, datasets):
+    with h5py.File(official / "weights.hdf5", "w") as file:
+        for name, shape in datasets.items():
+            file[name] = np.zeros(shape, np.float32)
+    for softmax in (None, False):
+        with refused("weights.hdf5", "no LSTMs", next(iter(datasets), "nothing").split("/")[0]):
+            load_official(official, softmax=softmax)
 
 
 @pytest.mark.parametrize("missing", ["options.json", "weights.hdf5"])
