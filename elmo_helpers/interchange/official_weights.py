@@ -146,8 +146,8 @@ class WeightsFile:
             first = ", ".join(islice(self._file, 3)) or "nothing"
         if not is_model:
             raise ElmoHelpersError(
-                f"{self._name} holds {shown(first)} and no LSTMs (RNN_0): expected the weights of a published ELMo, and "
-                "no table of token vectors or of a text's."
+                f"{self._name} holds {shown(first)} and no LSTMs (RNN_0): expected the weights of a published ELMo, "
+                "and no table of token vectors or of encoded text."
             )
 
     def shape(self, name: str) -> tuple[int, ...] | None:
