@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def encode(
     model: ModelArgument,
     source: Annotated[
-        Path, typer.Argument(help="A CSV with a column title, or one title a line; plain or gzipped.", metavar="INPUT")
+        Path,
+        typer.Argument(
+            help="A CSV or TSV with a column title, or one title a line; plain or gzipped.", metavar="INPUT"
+        ),
     ],
     output: Annotated[Path, typer.Argument(help="A file to be made: .hdf5 or .h5 for HDF5, .parquet for Parquet.")],
     level: Annotated[str, typer.Option(help="tokens: one vector a word; titles: one a title.")] = "tokens",

@@ -17,8 +17,8 @@ def preprocess(
     titles: Annotated[
         list[str],
         typer.Argument(
-            help="Files of titles, or patterns such as 'news/*.txt.gz': a CSV with the columns title and date, or one "
-            "title a line, plain or gzipped. One .csv that is missing becomes the default corpus."
+            help="Files of titles, or patterns such as 'news/*.txt.gz': a CSV or TSV with the columns title and date, "
+            "or one title a line, plain or gzipped. One .csv that is missing becomes the default corpus."
         ),
     ],
     output: Annotated[Path, typer.Option(help="Directory that becomes the corpus.")],

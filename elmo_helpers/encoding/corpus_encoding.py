@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby, tee
 from pathlib import Path
@@ -15,16 +14,18 @@ from typing import Any
 import joblib
 
 from elmo_helpers.checks import choice, flag, whole_number
-from elmo_helpers.encoding.encoded_shards import DTYPES, ShardFiles, schema_of
+from elmo_helpers.encoding.encoded_shards import DTYPES, GO_ON, ShardFiles, schema_of
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.input_rows import InputRow, InputRows
-from elmo_helpers.encoding.output_files import check_suffix, write_output
+from elmo_helpers.encoding.output_files import check_suffix, make_output
 from elmo_helpers.encoding.progress import FileProgress
 from elmo_helpers.encoding.run_state import FORMAT, begin_or_resume, file_digest, fingerprint, parts_directory
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.encoding.windows import WINDOW, EncodedTitle
 from elmo_helpers.encoding.word_vectors import MAX_WORDS
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import writing
+from elmo_helpers.locks import only_one
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.training.processes import Processes
@@ -69,7 +70,7 @@ def encode_file(
     overwrite: bool = False,
     progress: bool = True,
 ) -> EncodedFile:
-    """Encode every line of a text file, or every row of a CSV, into one HDF5 or Parquet file.
+    """Encode every line of a text file, or every row of a CSV or TSV, into one HDF5 or Parquet file.
 
     Row i of the output is line or row i of the input, counted from 0; blank and repeated ones are kept. HDF5 of level
     "tokens" is as AllenNLP's command wrote it: a dataset a line, whose name is the line's number, and
@@ -85,7 +86,7 @@ def encode_file(
 
     Args:
         model: A model, or the directory of a saved one.
-        source: A CSV with a column `title`, or one title a line; plain or gzipped.
+        source: A CSV or TSV with a column `title`, or one title a line; plain or gzipped.
         output: A name that ends in .hdf5, .h5 or .parquet.
         level, layers, pooling, mix: Which vectors; see `Selection`.
         dtype: "float32" or "float16", of the vectors in the file.
@@ -110,7 +111,7 @@ def encode_file(
     window, max_words = whole_number("window", window, 1), whole_number("max_words", max_words, 1)
     if flag("resume", resume) and flag("overwrite", overwrite):
         raise ElmoHelpersError("resume and overwrite: expected one of them, since one goes on and one begins anew.")
-    selection = Selection(level, layers, pooling, mix)
+    rows, selection = InputRows(source), Selection(level, layers, pooling, mix)
     encoder = Encoder(model, batch_tokens=whole_number("batch_tokens", batch_tokens, 1), precision=precision)
     selection.check(encoder.model.config)
     options = {
@@ -125,36 +126,40 @@ def encode_file(
     }
     processes = Processes(device)
     encoder.model.to(processes.device)
-    header: dict[str, Any] = {}
-    there = False
-    with _all_or_none(processes), _writing(output):
-        if processes.is_main:
-            header = {"format": FORMAT, "model": fingerprint(encoder.model), "input": file_digest(source), **options}
-            there = begin_or_resume(output, header, resume=resume, overwrite=overwrite)
-    if processes.any(there):
-        return EncodedFile(output)
     parts = parts_directory(output)
     shards = ShardFiles(parts, window, schema_of(level, selection.vector_shape(encoder.model.config), dtype))
-    rows, done, words = InputRows(source), shards.done(), encoder.word_vectors(max_words)
-    mine = (row for row in rows if _is_mine(row.number // window, processes, done))
-    bar = FileProgress(source, processes.count, progress and processes.is_main)
-    try:
-        for k, some in _by_shard(encoder, mine, window, pretokenized, processes):
-            bar.begin(some[0][0].number, some[0][0].position)
-            encoded = encoder.encode_windows([tokens for _, tokens in some], selection, words, window)
-            shards.write(k, _watched([row for row, _ in some], encoded, bar))
-    finally:
-        bar.close()
-    processes.wait()
-    if not processes.is_main:
-        return EncodedFile(output)
-    with _writing(output):
-        made = parts / "output"
-        n_words = write_output(made, output.suffix, shards, rows.count, header, progress=progress)
-        with made.open("rb") as stream:
-            os.fsync(stream.fileno())
-        made.replace(output)
-        shutil.rmtree(parts)
+    header: dict[str, Any] = {}
+    there = False
+    with ExitStack() as until_the_end:
+        with _all_or_none(processes), writing(output, GO_ON):
+            if processes.is_main:
+                header = {
+                    "format": FORMAT,
+                    "model": fingerprint(encoder.model),
+                    "input": file_digest(source),
+                    **options,
+                }
+                output.parent.mkdir(parents=True, exist_ok=True)
+                until_the_end.enter_context(only_one(output.with_name(f".{output.name}.lock"), output))
+                there = begin_or_resume(output, header, shards, resume=resume, overwrite=overwrite)
+        if processes.any(there):
+            return EncodedFile(output)
+        done, words = shards.done(), encoder.word_vectors(max_words)
+        mine = (row for row in rows if _is_mine(row.number // window, processes, done))
+        bar = FileProgress(source, processes.count, progress and processes.is_main)
+        try:
+            for k, some in _by_shard(encoder, mine, window, pretokenized, processes):
+                bar.begin(some[0][0].number, some[0][0].position)
+                encoded = encoder.encode_windows([tokens for _, tokens in some], selection, words, window)
+                shards.write(k, _watched([row for row, _ in some], encoded, bar))
+        finally:
+            bar.close()
+        processes.wait()
+        if not processes.is_main:
+            return EncodedFile(output)
+        with writing(output, GO_ON):
+            n_words = make_output(output, shards, rows.count, header, progress=progress)
+            shutil.rmtree(parts)
     return EncodedFile(output, rows.count, n_words)
 
 
@@ -197,12 +202,3 @@ def _all_or_none(processes: Processes) -> Iterator[None]:
         refused = error
     if processes.any(refused is not None):
         raise refused or ElmoHelpersError("The main process has refused what was asked for: see its message.")
-
-
-@contextmanager
-def _writing(output: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ElmoHelpersError(f"{output} cannot be written ({why}): mend that, and go on with --resume.") from error

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from elmo_helpers.text.title_files import check_utf8, is_table, open_file, table_rows
+from elmo_helpers.files import check_ordinary
+from elmo_helpers.text.title_files import open_text
+from elmo_helpers.text.title_rows import TableKind, table_kind, table_rows, text_lines
 
 # A cell may be a whole book; a quote that was left open, which makes one cell of the rest of the file, is found here.
 _LONGEST_CELL = 2**27
 
 
 class InputRow(NamedTuple):
-    """One line of a text file, or one row of a CSV below its header.
+    """One line of a text file, or one row of a table below its header.
 
     Attributes:
         number: From 0.
@@ -30,41 +32,37 @@ class InputRow(NamedTuple):
 class InputRows:
     """All rows of a file, blank and repeated ones too, one at a time.
 
-    A `.csv` or `.csv.gz` has a column `title`; others are ignored, and an empty line below the header is a row with an
-    empty title. Any other file, plain or `.gz`, holds one title a line.
+    A CSV or TSV has a column `title`; others are ignored, and an empty line below the header is a row with an empty
+    title. Any other file holds one title a line. All may be gzipped.
     """
 
     def __init__(self, path: Path) -> None:
+        """Nothing is read yet.
+
+        Raises:
+            ElmoHelpersError: `path` is of another kind, or a pipe, which could not be read again to go on with.
+        """
+        check_ordinary(path)
         self.path = path
+        self.kind = table_kind(path)
         self.count: int | None = None  # of all rows, known once they have been read to the end
 
     def __iter__(self) -> Iterator[InputRow]:
         """Read the file.
 
         Raises:
-            ElmoHelpersError: It is missing, broken, not UTF-8 or malformed, or a CSV without the column title.
+            ElmoHelpersError: It is missing, broken, not UTF-8 or malformed, or a table without the column title.
         """
-        table = is_table(self.path)
         n = 0
-        try:
-            with (
-                open_file(self.path) as raw,
-                io.TextIOWrapper(raw, encoding="utf-8-sig", newline="" if table else None) as text,
-            ):
-                on_disk = getattr(raw, "fileobj", raw)  # of a gzip file, the packed one
-                for title in _table_titles(text, self.path) if table else _lines(text):
-                    yield InputRow(n, title, on_disk.tell())
-                    n += 1
-        except UnicodeDecodeError:
-            check_utf8(self.path)
-            raise
+        with open_text(self.path, self.kind) as text:
+            on_disk = getattr(text.buffer, "fileobj", text.buffer)  # of a gzip file, the packed one
+            titles = text_lines(text, self.path) if self.kind is None else _table_titles(text, self.path, self.kind)
+            for title in titles:
+                yield InputRow(n, title, on_disk.tell())
+                n += 1
         self.count = n
 
 
-def _lines(text: io.TextIOBase) -> Iterator[str]:
-    return (line.rstrip("\n") for line in text)
-
-
-def _table_titles(text: io.TextIOBase, path: Path) -> Iterator[str]:
-    for _, fields in table_rows(text, path, ("title",), _LONGEST_CELL):
+def _table_titles(text: io.TextIOBase, path: Path, kind: TableKind) -> Iterator[str]:
+    for _, fields in table_rows(text, path, kind, ("title",), _LONGEST_CELL):
         yield "" if fields is None else fields[0]

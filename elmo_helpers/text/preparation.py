@@ -9,6 +9,7 @@ from typing import Any
 from elmo_helpers.checks import flag, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import check_ordinary
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.corpus_building import checked_settings
@@ -16,6 +17,7 @@ from elmo_helpers.text.corpus_storage import HEADER, corpus_directory
 from elmo_helpers.text.corpus_writing import write_corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.title_files import BLOCK, Files, title_files
+from elmo_helpers.text.title_rows import table_kind
 from elmo_helpers.text.titles import default_titles
 
 _DEFAULTS = {"min_count": 3, "max_size": None, "split": "document", "valid": 0.05, "test": 0.05, "seed": 0}
@@ -114,10 +116,12 @@ def _refuse_others(directory: str | os.PathLike, there: dict[str, Any], asked: d
 
 
 def _check_files(files: dict[str, list[Path]]) -> None:
-    """Refuse, before hours of work, a file that is missing, or one that would be trained and tested on."""
+    """Refuse, before hours of work, a file that cannot be read, or one that would be trained and tested on."""
     named: dict[str, str] = {}
     for name, paths in files.items():
         for path in paths:
+            check_ordinary(path)
+            table_kind(path)
             if not path.is_file():
                 what = "no file" if path.exists() else "missing"
                 raise ElmoHelpersError(f"{name}: {path} is {what}; name files that are there.")

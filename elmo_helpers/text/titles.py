@@ -13,9 +13,10 @@ import pandas as pd
 
 from elmo_helpers.checks import choice
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import whole_file
+from elmo_helpers.files import check_ordinary, whole_file
 from elmo_helpers.text.characters import CHARACTERS, SCHEMES
-from elmo_helpers.text.title_files import is_table, title_blocks
+from elmo_helpers.text.title_files import title_blocks
+from elmo_helpers.text.title_rows import table_kind
 
 _MAX_SENTENCE = 40  # tokens of a default title
 
@@ -32,20 +33,22 @@ _outside = re.compile(f"[^{re.escape(CHARACTERS)}]").search
 def read_titles(path: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read dated titles.
 
-    A `.csv` or `.csv.gz` file has the columns `title` and `date`, and any others, which are ignored. Its rows with an
+    A `.csv`, `.tsv` or `.tab` has the columns `title` and `date`, and any others, which are ignored. Its rows with an
     empty title or without a date are dropped and counted; a title that reads "null" or "NaN" is a title. Dates are
-    days: a time of day is dropped, after a time zone is converted to UTC. Where day and month are both numbers and no
-    year stands first, the month comes first.
+    days: a time of day is dropped, after a time zone is converted to UTC. Each has its year, of four digits, its month
+    and its day; nothing is completed. Where day and month are both numbers and no year stands first, all rows of a file
+    have the order that its dates such as 30/9/2016 show; if there is none such, the month comes first.
 
-    Any other file, plain or `.gz`, holds one title a line, without dates; its empty lines count as missing titles.
+    Any other file holds one title a line, without dates; its empty lines count as missing titles. Both kinds may be
+    packed as `.gz`. What is named as something else, such as `.json` or `.xlsx`, is refused.
 
     Returns:
         - The rows kept: `title` (str) and `date` (datetime64[s], NaT in a text file), numbered from 0.
         - A report with the columns `reason` ("read", "missing title", "missing date", "kept") and `rows` (int64).
 
     Raises:
-        ElmoHelpersError: The file is missing, broken, not UTF-8, malformed or empty, lacks a column, has an unreadable
-            date, or no row is left.
+        ElmoHelpersError: The file is missing, a named pipe or a device, of another kind, broken, not UTF-8, malformed
+            or empty, lacks a column, has an unreadable date or two orders of day and month, or no row is left.
     """
     path = Path(path)
     counts: Counter[str] = Counter({"read": 0, "missing title": 0, "missing date": 0})
@@ -58,7 +61,7 @@ def read_titles(path: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
         raise ElmoHelpersError(
             f"{path} has no title to keep ({counts['read']} rows read, {counts['missing title']} without a title, "
             f"{counts['missing date']} without a date): expected "
-            f"{'a row a title below the header' if is_table(path) else 'one title a line'}."
+            f"{'one title a line' if table_kind(path) is None else 'a row a title below the header'}."
         )
     return pd.concat(pieces, ignore_index=True), _report(counts)
 
@@ -112,11 +115,12 @@ def default_titles(path: str | os.PathLike = "data/title_text.csv") -> Path:
     domain), one sentence of at most 40 tokens a row, with the columns `title` and `date`.
 
     Raises:
-        ElmoHelpersError: `path` is not named `.csv`.
+        ElmoHelpersError: `path` is not named `.csv`, or something is there that is no file.
     """
     path = Path(path)
     if path.is_dir():
         raise ElmoHelpersError(f"{path} is a directory: name a file that ends in .csv.")
+    check_ordinary(path)
     if path.exists():
         return path
     if path.suffix.lower() != ".csv":
