@@ -14,10 +14,13 @@ _LONGEST = 60  # letters of a value that a message shows
 
 
 def shown(value: Any) -> str:
-    """`value` for a message: one line of at most 60 letters, and its type unless that is one of Python's own."""
+    """`value` for a message, on one line of at most 60 letters or so; of an array or a tensor its shape and dtype."""
+    kind = type(value).__name__
+    if getattr(value, "ndim", 0) and hasattr(value, "dtype"):
+        return f"{kind} {tuple(value.shape)} of {value.dtype}"
     text = " ".join(repr(value).split())
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-    return text if type(value).__module__ == "builtins" else f"{text} ({type(value).__name__})"
+    return text if type(value).__module__ == "builtins" else f"{text} ({kind})"
 
 
 def whole_number(name: str, value: Any, minimum: int) -> int:

@@ -87,6 +87,12 @@ def test_a_value_is_shown_on_one_short_line(value):
     assert str(caught.value) == f"batch_size={shown(value)}: expected a whole number of at least 1."
 
 
+def test_an_array_is_shown_by_its_shape():
+    assert shown(np.zeros((2, 3), np.float32)) == "ndarray (2, 3) of float32"
+    assert shown(pd.Series([1, 2])) == "Series (2,) of int64"
+    assert shown(np.int64(-1)) == "np.int64(-1) (int64)"
+
+
 def test_an_instance():
     assert instance("mix", 3, int, "a number") == 3
     with pytest.raises(ElmoHelpersError, match=r"^mix='3': expected a number\.$"):

@@ -60,11 +60,11 @@ class ScalarMix(nn.Module):
         n_layers = len(self.weights)
         if not isinstance(layers, Tensor) or not layers.is_floating_point() or layers.shape[:1] != (n_layers,):
             raise ElmoHelpersError(
-                f"layers: expected {n_layers} of them on the first axis of a tensor of floats, and got {_kind(layers)}."
+                f"layers: expected {n_layers} of them on the first axis of a tensor of floats, and got {shown(layers)}."
             )
         if mask is not None and (not isinstance(mask, Tensor) or mask.shape != layers.shape[1:-1]):
             expected = tuple(layers.shape[1:-1])
-            raise ElmoHelpersError(f"mask: expected a tensor of the shape {expected}, and got {_kind(mask)}.")
+            raise ElmoHelpersError(f"mask: expected a tensor of the shape {expected}, and got {shown(mask)}.")
         if self.layer_norm:
             layers = torch.stack([_normalized(layer, mask) for layer in layers])
         return self.gamma * torch.tensordot(self.shares, layers, dims=1)
@@ -86,11 +86,6 @@ def mix_weights(name: str, weights: Sequence[float] | NDArray[np.floating] | Ten
         if found.isfinite().all():
             return found
     raise ElmoHelpersError(f"{name}={shown(weights)}: expected {n_layers} finite numbers, one a layer.")
-
-
-def _kind(value: object) -> str:
-    """What a tensor is, or else the value itself, for a message."""
-    return f"{tuple(value.shape)} of {value.dtype}" if isinstance(value, Tensor) else shown(value)
 
 
 def _normalized(layer: Tensor, mask: Tensor | None) -> Tensor:
