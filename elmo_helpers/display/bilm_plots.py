@@ -219,8 +219,9 @@ def plot_loss_curves(
             averaged = np.convolve(losses, np.full(width, 1 / width), mode="valid")
             ax.plot(np.arange(width, len(losses) + 1), averaged, line, color=colour, linewidth=1.8, label=name)
         ax.axhline(floor, color=BLACK, linewidth=1, linestyle=":")
-        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-        ax.annotate(floor_label, (1, floor), (-2, -4), ha="right", va="top", size=9, **place)
+        ax.annotate(
+            floor_label, (1, floor), (-2, -4), ("axes fraction", "data"), "offset points", ha="right", va="top", size=9
+        )
         ax.set_ylim(bottom=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend(loc="upper left", bbox_to_anchor=(1, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from elmo_helpers.display.style import BLACK, BLUE, COLOURS, DIVERGING, ORANGE, VERMILION, styled
 from elmo_helpers.text.characters import CharacterVocabulary
@@ -20,10 +22,11 @@ _PALE = "#D9D9D9"
 # Light enough for black letters on top; a title with more words than these begins with the first again.
 _WORD_COLOURS = ("#56B4E9", "#E69F00", "#4DC6A2", "#F0E442", "#DBA0C0", "#F0895A", "#BFBFBF", "#7FA8D9")
 _MARKERS = "osD^vPX*"
-_AS_WRITTEN = {"family": "monospace", "parse_math": False}  # characters: a "$" among them begins no formula
+# Characters: a "$" among them begins no formula.
+_AS_WRITTEN: dict[str, Any] = {"family": "monospace", "parse_math": False}
 
 
-def character_labels(row: Sequence[int] | np.ndarray, characters: CharacterVocabulary) -> list[str]:
+def character_labels(row: Sequence[int] | NDArray[np.integer], characters: CharacterVocabulary) -> list[str]:
     """What each id of a row (C,) stands for, short enough for a figure; "·" is padding, "␣" a space.
 
     In `utf8` the marks of a word's begin and end are "‹" and "›", and a byte beyond ASCII is its hexadecimal number.
@@ -36,7 +39,7 @@ def character_labels(row: Sequence[int] | np.ndarray, characters: CharacterVocab
 
 
 def plot_character_vectors(
-    vectors: np.ndarray, labels: Sequence[str], *, title: str | None = None, ax: Axes | None = None
+    vectors: NDArray[np.floating], labels: Sequence[str], *, title: str | None = None, ax: Axes | None = None
 ) -> Axes:
     """One column a character of a word, one row a component, values as colours; white is zero.
 
@@ -49,8 +52,8 @@ def plot_character_vectors(
     with styled(ax, 5.0, 4.0) as ax:
         limit = float(np.abs(vectors).max(initial=0)) or 1.0
         signed = bool((vectors < 0).any())
-        colours = {"cmap": DIVERGING, "vmin": -limit} if signed else {"cmap": "Purples", "vmin": 0}
-        picture = ax.imshow(vectors, aspect="auto", vmax=limit, interpolation="nearest", **colours)
+        colours, lowest = (DIVERGING, -limit) if signed else ("Purples", 0)
+        picture = ax.imshow(vectors, aspect="auto", cmap=colours, vmin=lowest, vmax=limit, interpolation="nearest")
         ax.figure.colorbar(picture, ax=ax, label="value")
         _label_characters(ax, labels)
         ax.set(ylabel="component (E)", title=title or f"Each character is a column of {len(vectors)} numbers")
@@ -58,7 +61,7 @@ def plot_character_vectors(
     return ax
 
 
-def plot_filter_slide(contributions: np.ndarray, labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def plot_filter_slide(contributions: NDArray[np.floating], labels: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """One filter over one word: a row a place of its window, and in it what each character adds to the response.
 
     Args:
@@ -82,7 +85,7 @@ def plot_filter_slide(contributions: np.ndarray, labels: Sequence[str], *, ax: A
     return ax
 
 
-def plot_window_responses(responses: np.ndarray, windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def plot_window_responses(responses: NDArray[np.floating], windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """The response of one filter at each window of a word, the greatest one marked.
 
     Args:
@@ -103,7 +106,7 @@ def plot_window_responses(responses: np.ndarray, windows: Sequence[str], *, ax: 
     return ax
 
 
-def plot_response_heat(responses: np.ndarray, windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
+def plot_response_heat(responses: NDArray[np.floating], windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """The responses of many filters of one width over a word; a dot marks where each is greatest.
 
     Args:
@@ -153,7 +156,7 @@ def plot_winning_windows(
     return ax
 
 
-def plot_gates(gates: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Axes:
+def plot_gates(gates: Mapping[str, NDArray[np.floating]], *, ax: Axes | None = None) -> Axes:
     """How open the highway's gates are: a histogram for each set of values between 0 and 1.
 
     Args:
@@ -161,10 +164,10 @@ def plot_gates(gates: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Ax
         ax: Where to draw; a new figure if None.
     """
     with styled(ax) as ax:
-        bins = np.linspace(0, 1, 51)
+        bins = np.linspace(0, 1, 51).tolist()
         for i, (name, values) in enumerate(gates.items()):
             values = np.ravel(values)
-            style = (
+            style: dict[str, Any] = (
                 {"color": BLUE, "alpha": 0.6} if i == 0 else {"histtype": "step", "color": COLOURS[i], "linewidth": 2}
             )
             share = np.full(len(values), 100 / max(1, len(values)))
@@ -175,7 +178,9 @@ def plot_gates(gates: Mapping[str, np.ndarray], *, ax: Axes | None = None) -> Ax
     return ax
 
 
-def plot_origins(origins: np.ndarray, words: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+def plot_origins(
+    origins: NDArray[np.integer], words: Sequence[str], *, title: str = "", ax: Axes | None = None
+) -> Axes:
     """From which word of the title each number comes that a network reads as one word.
 
     Args:
@@ -275,7 +280,12 @@ def plot_ngrams(
 
 
 def plot_families(
-    points: np.ndarray, families: Sequence[str], names: Sequence[str] = (), *, title: str = "", ax: Axes | None = None
+    points: NDArray[np.floating],
+    families: Sequence[str],
+    names: Sequence[str] = (),
+    *,
+    title: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Words as points on a plane, each family with a colour and a mark of its own.
 
@@ -290,14 +300,15 @@ def plot_families(
     with styled(ax, 5.0, 4.2) as ax:
         for i, family in enumerate(dict.fromkeys(families)):
             rows = np.flatnonzero(np.array(families) == family)
+            x, y = points[rows].T
             ax.scatter(
-                *points[rows].T, s=22, color=COLOURS[i % 7], marker=_MARKERS[i % len(_MARKERS)],
+                x, y, s=22, color=COLOURS[i % 7], marker=_MARKERS[i % len(_MARKERS)],
                 edgecolors=BLACK, linewidths=0.3, alpha=0.9, label=family,
             )  # fmt: skip
             if len(names):
-                far = rows[outward[rows].argmax()]
+                far = outward[rows].argmax()
                 ax.annotate(
-                    names[far], points[far], xytext=(4, 4), textcoords="offset points", fontsize=8,
+                    names[rows[far]], (x[far], y[far]), xytext=(4, 4), textcoords="offset points", fontsize=8,
                     path_effects=[withStroke(linewidth=2.5, foreground="white")],
                 )  # fmt: skip
         ax.set(xlabel="first component", ylabel="second component", title=title)

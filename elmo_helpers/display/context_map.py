@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 from threadpoolctl import ThreadpoolController
@@ -32,12 +33,14 @@ class ContextMap:
         clusters: (n,) int64, from 0.
     """
 
-    points: np.ndarray
+    points: NDArray[np.float32]
     explained: float
-    clusters: np.ndarray
+    clusters: NDArray[np.int64]
 
 
-def mix_layers(layers: np.ndarray, shares: Sequence[float], gamma: float = 1.0) -> np.ndarray:
+def mix_layers(
+    layers: NDArray[np.float32], shares: Sequence[float] | NDArray[np.floating], gamma: float = 1.0
+) -> NDArray[np.float32]:
     """γ Σ_l s_l h_l, as `ScalarMix` computes it, with the shares given by themselves.
 
     Args:
@@ -51,16 +54,16 @@ def mix_layers(layers: np.ndarray, shares: Sequence[float], gamma: float = 1.0) 
     Raises:
         ElmoHelpersError: There are not as many shares as layers, one is negative, or all are 0.
     """
-    shares = np.asarray(shares, dtype=np.float64)
-    if shares.shape != layers.shape[:1]:
-        raise ElmoHelpersError(f"shares: expected {len(layers)}, one a layer, and got {shares.size}.")
-    if not (shares >= 0).all() or not 0 < shares.sum() < np.inf:
+    parts = np.asarray(shares, dtype=np.float64)
+    if parts.shape != layers.shape[:1]:
+        raise ElmoHelpersError(f"shares: expected {len(layers)}, one a layer, and got {parts.size}.")
+    if not (parts >= 0).all() or not 0 < parts.sum() < np.inf:
         raise ElmoHelpersError("shares: all are 0, or one is below it: raise one above 0.")
-    return np.tensordot((gamma * shares / shares.sum()).astype(np.float32), layers, 1)
+    return np.tensordot((gamma * parts / parts.sum()).astype(np.float32), layers, 1)
 
 
 def map_contexts(
-    vectors: np.ndarray, n_clusters: int, former: ContextMap | None = None, *, seed: int = 0
+    vectors: NDArray[np.floating], n_clusters: int, former: ContextMap | None = None, *, seed: int = 0
 ) -> ContextMap:
     """Project vectors to a plane by PCA, and cluster them, whole as they are, by k-means.
 
@@ -88,7 +91,9 @@ def map_contexts(
         return _map(vectors, n_clusters, former, seed)
 
 
-def name_clusters(clusters: np.ndarray, before: Sequence[str], after: Sequence[str], n_words: int = 3) -> list[str]:
+def name_clusters(
+    clusters: NDArray[np.int64], before: Sequence[str], after: Sequence[str], n_words: int = 3
+) -> list[str]:
     """A name for each cluster: the words beside the occurrence that are most typical of it.
 
     Typical is a word whose share within the cluster is furthest above its share in the others.
@@ -118,7 +123,7 @@ def name_clusters(clusters: np.ndarray, before: Sequence[str], after: Sequence[s
     return [f"{i + 1}: {' / '.join(words) or 'no occurrence'} ({sizes[i]:,})" for i, words in enumerate(named)]
 
 
-def _project(centred: np.ndarray) -> tuple[np.ndarray, float]:
+def _project(centred: NDArray[np.floating]) -> tuple[NDArray[np.float32], float]:
     """The first two principal components, (n, 2), and the share of the variance that they hold."""
     # By the (dim, dim) table of products: of many rows, that is far quicker than their singular values.
     values, directions = np.linalg.eigh((centred.T @ centred).astype(np.float64))
@@ -130,7 +135,7 @@ def _project(centred: np.ndarray) -> tuple[np.ndarray, float]:
     return points, float(values[-2:].sum() / total) if total > 0 else 1.0
 
 
-def _map(vectors: np.ndarray, n_clusters: int, former: ContextMap | None, seed: int) -> ContextMap:
+def _map(vectors: NDArray[np.floating], n_clusters: int, former: ContextMap | None, seed: int) -> ContextMap:
     centred = vectors - vectors.mean(0)
     size = np.abs(vectors).max()
     if np.abs(centred).max() <= _EQUAL * size:
@@ -146,22 +151,24 @@ def _map(vectors: np.ndarray, n_clusters: int, former: ContextMap | None, seed: 
     return ContextMap(points, explained, _cluster(scaled, min(n_clusters, n_distinct), clusters, seed))
 
 
-def _cluster(vectors: np.ndarray, n: int, former: np.ndarray, seed: int) -> np.ndarray:
+def _cluster(vectors: NDArray[np.floating], n: int, former: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The number of each vector's cluster: as many of the former numbers stay as can."""
     if n <= 1:
         return np.zeros(len(vectors), dtype=np.int64)
     found = KMeans(n, n_init=3, random_state=seed).fit(vectors)
+    labels: NDArray[np.int64] = found.labels_.astype(np.int64)
     members = np.eye(max(n, former.max() + 1), dtype=vectors.dtype)[former]  # (n, clusters), 1 where one is in it
     sizes = members.sum(0)
     if len(sizes) == n and sizes.all():
         moved = KMeans(n, init=members.T @ vectors / sizes[:, None], n_init=1).fit(vectors)
         if found.inertia_ >= _BETTER * moved.inertia_:
-            return moved.labels_.astype(np.int64)
-    common = np.eye(n)[found.labels_].T @ members[:, :n]
+            labels = moved.labels_.astype(np.int64)
+            return labels
+    common = np.eye(n)[labels].T @ members[:, :n]
     new, number = linear_sum_assignment(-common)
     numbers = np.empty(n, dtype=np.int64)
     numbers[new] = number
-    return numbers[found.labels_]
+    return numbers[labels]
 
 
 @cache

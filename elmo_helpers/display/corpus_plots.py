@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
@@ -63,7 +63,7 @@ def plot_lengths(
     longest = int(np.max(lengths, initial=1))
     step = -(-longest // 100)  # at most some 100 bars
     whole, longer = lengths[lengths <= cut], lengths[lengths > cut]
-    edges = np.arange(0, longest + step + 1, step) - 0.5
+    edges = (np.arange(0, longest + step + 1, step) - 0.5).tolist()
     with styled(ax) as ax:
         ax.hist(whole, bins=edges, color=BLUE, label=f"whole: {len(whole):,}")
         ax.hist(
@@ -222,9 +222,9 @@ def plot_alignment(rows: Mapping[str, Sequence[str | None]], *, ax: Axes | None 
                 same = down > 0 and word == read[place]
                 copied += same
                 face = VERMILION if same else "#DCEBF5" if down == 0 else "#F2F2F2"
-                ax.add_patch(plt.Rectangle((place, down - 0.4), 0.94, 0.8, facecolor=face, edgecolor="none"))
-                style = {"color": "white", "weight": "bold"} if same else {"color": "black"}
-                ax.text(place + 0.47, down, word, ha="center", va="center", **style)
+                ax.add_patch(Rectangle((place, down - 0.4), 0.94, 0.8, facecolor=face, edgecolor="none"))
+                colour, weight = ("white", "bold") if same else ("black", "normal")
+                ax.text(place + 0.47, down, word, ha="center", va="center", color=colour, weight=weight)
         ax.set(xlim=(-0.2, len(read)), ylim=(len(rows) - 0.5, -0.5))
         ax.axis("off")
         ax.set_title(
@@ -278,11 +278,13 @@ _WHOLE = ("read", "kept")  # what a report says of all rows, not reasons to drop
 
 
 def _known(dates: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    days = np.asarray(dates).astype("datetime64[D]")
+    days: NDArray[np.datetime64] = np.asarray(dates).astype("datetime64[D]")
     return days[~np.isnat(days)]
 
 
-def _by_period(days: NDArray[np.datetime64]) -> tuple[NDArray, NDArray, NDArray[np.int64], str]:
+def _by_period(
+    days: NDArray[np.datetime64],
+) -> tuple[NDArray[np.datetime64], NDArray[np.timedelta64], NDArray[np.int64], str]:
     """First day, length in days and number of titles of each period that has any, and the period's name."""
     years = (days.max() - days.min()) / np.timedelta64(365, "D")
     unit, size, name = ("Y", 10, "decade") if years >= 50 else ("Y", 1, "year") if years >= 3 else ("M", 1, "month")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from elmo_helpers.display.style import BLACK, BLUE, COLOURS, styled
 from elmo_helpers.errors import ElmoHelpersError
@@ -48,7 +50,7 @@ def plot_layer_weights(
 
 
 def plot_groups(
-    points: np.ndarray,
+    points: NDArray[np.floating],
     groups: Sequence[str],
     order: Sequence[str],
     *,
@@ -72,7 +74,7 @@ def plot_groups(
     Raises:
         ElmoHelpersError: `points` are not (N, 2), or there is not one group a point.
     """
-    points, groups = np.asarray(points), np.asarray(groups, dtype=object)
+    points, group_of = np.asarray(points), np.asarray(groups, dtype=object)
     if points.ndim != 2 or points.shape[1] != 2 or len(groups) != len(points):
         raise ElmoHelpersError(f"points and groups: expected (N, 2) and N, and got {points.shape} and {len(groups)}.")
     coloured = [name for name in order if name != OTHER]
@@ -83,19 +85,19 @@ def plot_groups(
     with styled(ax, 6.5, 4.8) as ax:
         for name in sorted(order, key=lambda name: name != OTHER):  # grey first, under the rest
             i = coloured.index(name) if name in coloured else 0
-            style = (
+            style: dict[str, Any] = (
                 {"color": _GREY, "marker": "o"} if name == OTHER else {"color": palette[i], "marker": _MARKERS[i % 8]}
             )
-            mine = points[groups == name]
-            ax.scatter(*mine.T, s=14, alpha=0.6 if ordered else 0.85, linewidths=0, label=name, **style)
-            if ordered and len(mine):
-                ax.scatter(*mine.mean(0), s=170, edgecolors="white", linewidths=1.5, zorder=3, **style)
+            x, y = points[group_of == name].T
+            ax.scatter(x, y, s=14, alpha=0.6 if ordered else 0.85, linewidths=0, label=name, **style)
+            if ordered and len(x):
+                ax.scatter(x.mean(), y.mean(), s=170, edgecolors="white", linewidths=1.5, zorder=3, **style)
         ax.set(xticks=[], yticks=[], xlabel=f"{axis_name} 1", ylabel=f"{axis_name} 2", title=title)
         handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
         legend = ax.legend(
             [handles[name] for name in order], order, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.8
         )
-        for handle in legend.legend_handles:
+        for handle in filter(None, legend.legend_handles):
             handle.set_alpha(1)
     return ax
 

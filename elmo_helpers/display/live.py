@@ -65,7 +65,7 @@ def run_figure(
     plot_training_loss(steps, sampled=sampled, ax=left)
     for ax in right:
         plot_validation(pd.DataFrame(list(progress.history)).reindex(columns=HISTORY_COLUMNS), references or {}, ax=ax)
-    return left.figure
+    return left.figure.figure
 
 
 class LiveCurve:
@@ -101,12 +101,12 @@ class LiveCurve:
         if loop is not self._loop:  # another run has a figure of its own
             self._loop, self._handle, self._drawn, self._pace = loop, None, (0, 0), Pace()
         if loop.progress.finished or self._pace.due:
-            self._draw()
+            self._draw(loop)
 
     def close(self) -> None:
         """Draw what came after the last drawing; a run that was stopped does not say that it is over."""
         if self._loop is not None:
-            self._draw()
+            self._draw(self._loop)
 
     def __enter__(self) -> Self:
         return self
@@ -114,16 +114,16 @@ class LiveCurve:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _draw(self) -> None:
-        progress = self._loop.progress
+    def _draw(self, loop: TrainingLoop) -> None:
+        progress = loop.progress
         rows = (len(progress.steps), len(progress.history))
         if rows == self._drawn:
             return
         with self._pace.drawing():
             drawn = run_figure(
                 progress,
-                validated=bool(self._loop.validation),
-                sampled=isinstance(self._loop.model.softmax, SampledSoftmax),
+                validated=bool(loop.validation),
+                sampled=isinstance(loop.model.softmax, SampledSoftmax),
                 references=self.references,
             )
             plt.close(drawn)  # or the notebook would show it once more at the end of the cell

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import choice
 from elmo_helpers.display.search_plots import drawable
@@ -22,7 +23,7 @@ _KNOWS = {"forward": "the words before it", "backward": "the words after it", "b
 _LONGEST = 14  # letters of a word on an axis
 
 
-def surprise(scores: WordScores) -> tuple[list[str], np.ndarray]:
+def surprise(scores: WordScores) -> tuple[list[str], NDArray[np.float64]]:
     """The surprise of each token of a title in bits: -log2 of the probability that a direction gave it.
 
     Returns:
@@ -53,7 +54,8 @@ def plot_surprise(
     unknown = [False, *scores.unknown, False]
     labels = [_short(token) + ("*" if u else "") for token, u in zip(tokens, unknown, strict=True)]
     largest = float(np.nanmax(bits))
-    norm = Normalize(0, limit or largest or 1.0)
+    most = limit or largest or 1.0
+    norm = Normalize(0, most)
     with styled(ax, max(6.0, 2.2 + 0.72 * len(tokens)), 2.9) as ax:
         image = ax.imshow(bits, cmap=SEQUENTIAL, norm=norm, aspect="auto")
         for row, column in np.ndindex(bits.shape):
@@ -69,7 +71,7 @@ def plot_surprise(
         ax.set_yticks([0, 1], ["forward", "backward"])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        over = "max" if largest > norm.vmax else "neither"
+        over = "max" if largest > most else "neither"
         ax.figure.colorbar(image, ax=ax, label="surprise (bits)", extend=over)
         star = "; *: not in the vocabulary, so the surprise of all such words together" if any(unknown) else ""
         total = np.nansum(bits, 1)

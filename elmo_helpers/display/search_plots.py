@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import matplotlib.dates as mdates
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.encoding_plots import plot_groups
@@ -18,8 +20,8 @@ from elmo_helpers.errors import ElmoHelpersError
 
 
 def plot_contexts(
-    points: np.ndarray,
-    clusters: np.ndarray,
+    points: NDArray[np.floating],
+    clusters: NDArray[np.integer],
     names: Sequence[str],
     *,
     chosen: int | None = None,
@@ -50,11 +52,13 @@ def plot_contexts(
         raise ElmoHelpersError("names: expected one a cluster, each another.")
     with styled(ax, 8.6, 4.6) as ax:
         plot_groups(points, [names[i] for i in clusters], names, title=drawable(title), ax=ax)
-        rings = {"facecolors": "none", "edgecolors": BLACK, "zorder": 4}
+        rings: dict[str, Any] = {"facecolors": "none", "edgecolors": BLACK, "zorder": 4}
         if len(nearest):
-            ax.scatter(*points[list(nearest)].T, s=55, linewidths=1.2, label="its nearest", **rings)
+            x, y = points[list(nearest)].T
+            ax.scatter(x, y, s=55, linewidths=1.2, label="its nearest", **rings)
         if chosen is not None:
-            ax.scatter(*points[[chosen]].T, s=170, linewidths=2.0, label="the occurrence", **rings)
+            x, y = points[chosen]
+            ax.scatter(x, y, s=170, linewidths=2.0, label="the occurrence", **rings)
         handles, labels = ax.get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
         order = [name for name in [*names, "the occurrence", "its nearest"] if name in by_label]
@@ -71,8 +75,8 @@ def plot_contexts(
 
 
 def plot_dates_of_nearest(
-    nearest: np.ndarray,
-    all_dates: np.ndarray,
+    nearest: NDArray[np.datetime64],
+    all_dates: NDArray[np.datetime64],
     *,
     n_bins: int = 24,
     title: str = "When the nearest titles were written",

@@ -4,6 +4,7 @@ import ast
 import inspect
 import re
 import textwrap
+from typing import Any
 
 from IPython.display import display
 
@@ -19,17 +20,16 @@ def show_source(obj: object, *, docstring: bool = True) -> None:
     Raises:
         ElmoHelpersError: `obj` has no Python source of its own, as an instance or a built-in has none.
     """
-    if isinstance(obj, property):
-        obj = obj.fget
+    written: Any = obj.fget if isinstance(obj, property) else obj
     try:
-        source = textwrap.dedent(inspect.getsource(obj)).rstrip()
+        source = textwrap.dedent(inspect.getsource(written)).rstrip()
     except (TypeError, OSError):
         raise ElmoHelpersError(
             f"{obj!r} has no Python source that can be shown: pass a function or a class written in a file."
         ) from None
     if not docstring:
         source = _without_docstrings(source)
-    module = getattr(inspect.getmodule(obj), "__name__", "__main__")
+    module = getattr(inspect.getmodule(written), "__name__", "__main__")
     if module != "__main__":
         source = f"# {module.replace('.', '/')}.py\n{source}"
     # A fence ends at the first line of as many backticks as it began with, so it needs more than the source holds.
@@ -39,17 +39,19 @@ def show_source(obj: object, *, docstring: bool = True) -> None:
 
 def _without_docstrings(source: str) -> str:
     lines = source.split("\n")
+    left_out: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or not ast.get_docstring(node):
             continue
         first = node.body[0]
-        if lines[first.lineno - 1][: first.col_offset].strip():
+        start, end = first.lineno - 1, first.end_lineno or first.lineno
+        if lines[start][: first.col_offset].strip():
             continue  # it stands on the line of its `def`
-        indent = " " * first.col_offset
-        end = first.end_lineno
-        if len(node.body) > 1:
+        if len(node.body) == 1:
+            lines[start] = " " * first.col_offset + "..."
+            start += 1
+        else:
             while end < node.body[1].lineno - 1 and not lines[end].strip():
                 end += 1  # the empty lines below it
-        replacement = [indent + "..."] if len(node.body) == 1 else []
-        lines[first.lineno - 1 : end] = replacement + [None] * (end - first.lineno + 1 - len(replacement))
-    return "\n".join(line for line in lines if line is not None)
+        left_out.update(range(start, end))
+    return "\n".join(line for i, line in enumerate(lines) if i not in left_out)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from elmo_helpers.display.search_plots import drawable
 from elmo_helpers.display.style import BLACK, BLUE, styled
@@ -19,7 +21,7 @@ _LONGEST = 24  # letters of a word beside a bar
 
 
 def plot_spelling(
-    ids: Sequence[int] | np.ndarray, labels: Sequence[str], *, title: str | None = None, ax: Axes | None = None
+    ids: Sequence[int] | NDArray[np.integer], labels: Sequence[str], *, title: str | None = None, ax: Axes | None = None
 ) -> Axes:
     """The characters of a word as a strip, and below each the id that stands for it.
 
@@ -38,7 +40,7 @@ def plot_spelling(
     with styled(ax, max(4.0, 1.2 + _INCHES * n), 1.5) as ax:
         for place, (i, label) in enumerate(zip(ids, labels, strict=True)):
             ax.add_patch(Rectangle((place - 0.46, 0.5), 0.92, 0.92, facecolor=_CELL, edgecolor=BLUE, linewidth=0.8))
-            style = {"ha": "center", "va": "center", "parse_math": False}
+            style: dict[str, Any] = {"ha": "center", "va": "center", "parse_math": False}
             ax.text(place, 0.96, label, family="monospace", fontsize=11 if len(label) < 3 else 7, **style)
             ax.text(place, 0.16, str(int(i)), fontsize=9, **style)
         ax.set_yticks([0.96, 0.16], ["character", "id"])
@@ -52,7 +54,11 @@ def plot_spelling(
 
 
 def plot_neighbours(
-    words: Sequence[str], cosines: Sequence[float] | np.ndarray, *, title: str | None = None, ax: Axes | None = None
+    words: Sequence[str],
+    cosines: Sequence[float] | NDArray[np.floating],
+    *,
+    title: str | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """The words whose vectors lie nearest to one, and the cosine of each, the nearest on top.
 

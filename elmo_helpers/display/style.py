@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import matplotlib.pyplot as plt
+from matplotlib import RcParams
 from matplotlib.axes import Axes
+from matplotlib.rcsetup import cycler
 
 # Okabe & Ito (2008): eight colours that people with any colour vision tell apart.
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, YELLOW, BLACK = COLOURS = (
@@ -22,22 +25,24 @@ FORWARD, BACKWARD = BLUE, ORANGE  # the two directions look the same in every fi
 SEQUENTIAL = "cividis"  # values from low to high
 DIVERGING = "PuOr"  # values on both sides of zero
 
-_RC = {
-    "figure.dpi": 100,
-    "figure.constrained_layout.use": True,
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": False,
-    "axes.prop_cycle": plt.cycler(color=COLOURS[:5]),
-    "legend.frameon": False,
-}
+_RC = RcParams(
+    {
+        "figure.dpi": 100,
+        "figure.constrained_layout.use": True,
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "axes.prop_cycle": cycler(color=COLOURS[:5]),
+        "legend.frameon": False,
+    }
+)
 
 
 @contextmanager
-def styled(ax: Axes | None, width: float = 7.0, height: float = 3.2):
+def styled(ax: Axes | None, width: float = 7.0, height: float = 3.2) -> Iterator[Axes]:
     """Yield `ax`, or the axes of a new figure of that size in inches, under the common style."""
     with plt.rc_context(_RC):
         yield plt.subplots(figsize=(width, height))[1] if ax is None else ax

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from numpy.typing import NDArray
 
 from elmo_helpers.display.style import (
     BACKWARD,
@@ -115,8 +116,8 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
             ("backward", "biLM backward", BACKWARD, "s", "-"),
             ("perplexity", "biLM, mean of both", BLACK, "D", "--"),
         ):
-            look = {"color": colour, "marker": marker, "linestyle": dashes, "markevery": marked}
-            ax.plot(history["epoch"], history[column], label=label, **look)
+            line = (history["epoch"], history[column])
+            ax.plot(*line, label=label, color=colour, marker=marker, linestyle=dashes, markevery=marked)
         _references(ax, references)
         ax.set(
             xlabel="epoch (passes over the training titles)",
@@ -218,20 +219,20 @@ def _steps_of_a_row(steps: pd.DataFrame) -> int:
 
 def _references(ax: Axes, values: Mapping[str, float]) -> None:
     for i, (name, value) in enumerate(values.items()):
-        style = {"color": _REFERENCE_COLOURS[i % 3], "linestyle": _REFERENCE_DASHES[i % 3]}
-        ax.axhline(value, linewidth=1.5, label=name, **style)
+        colour, dashes = _REFERENCE_COLOURS[i % 3], _REFERENCE_DASHES[i % 3]
+        ax.axhline(value, linewidth=1.5, label=name, color=colour, linestyle=dashes)
 
 
 def _log_scale(ax: Axes, values: Sequence[float]) -> None:
     """A log scale of perplexities, with round numbers around those that are finite."""
-    values = np.asarray(values, dtype=float)
-    ticks = _round_numbers(values[np.isfinite(values)])
+    known = np.asarray(values, dtype=np.float64)
+    ticks = _round_numbers(known[np.isfinite(known)])
     ax.set_yscale("log")
     ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
     ax.minorticks_off()
 
 
-def _round_numbers(values: np.ndarray) -> list[float]:
+def _round_numbers(values: NDArray[np.float64]) -> list[float]:
     """Round numbers that enclose `values`, close enough together to read a log scale by: 100, 150, 200, 300, ..."""
     if not len(values):
         return []

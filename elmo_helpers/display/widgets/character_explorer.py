@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -65,9 +66,10 @@ class CharacterExplorer(widgets.VBox):
         Raises:
             ElmoHelpersError: The model reads words whole, by no characters, or there is no word to look among.
         """
-        self.cnn = model.char_cnn if isinstance(model, BiLM) else model
-        if not isinstance(self.cnn, CharacterCNN):
+        cnn = model.char_cnn if isinstance(model, BiLM) else model
+        if not isinstance(cnn, CharacterCNN):
             raise ElmoHelpersError("model: it reads words whole and has no character CNN; pass one that has.")
+        self.cnn = cnn
         if isinstance(words, str) or not (words := list(words)) or not all(isinstance(w, str) for w in words):
             raise ElmoHelpersError(f"words={words!r:.60}: expected a list of at least one word.")
         self.text = text or (model.text if isinstance(model, BiLM) else TextConfig())
@@ -97,16 +99,16 @@ class CharacterExplorer(widgets.VBox):
         if word:
             self._read(word)
 
-    def ids(self, word: str) -> np.ndarray:
+    def ids(self, word: str) -> NDArray[np.int64]:
         """The ids of a word's characters, without padding, (n,) int64.
 
         Raises:
             ElmoHelpersError: A character is outside the model's table.
         """
         row = self.characters.encode([word])[0].astype(np.int64)
-        return row[: np.flatnonzero(row != self.characters.padding_id).max(initial=-1) + 1]
+        return row[: int(np.flatnonzero(row != self.characters.padding_id).max(initial=-1)) + 1]
 
-    def responses(self, word: str, bank: int) -> tuple[np.ndarray, list[str]]:
+    def responses(self, word: str, bank: int) -> tuple[NDArray[np.float32], list[str]]:
         """What the filters of one width answer to each window of a word.
 
         The last window holds nothing but padding, where there is room for one: whatever follows gives the same.
@@ -146,14 +148,16 @@ class CharacterExplorer(widgets.VBox):
     def _vectors(self, words: list[str]) -> Tensor:
         """(n, D); as everywhere, a character outside the table is left out of a word that is not typed."""
         rows = self.characters.encode(words, errors="skip").astype(np.int64)
-        return self.cnn(torch.from_numpy(rows).to(self._device)).float()
+        vectors: Tensor = self.cnn(torch.from_numpy(rows).to(self._device))
+        return vectors.float()
 
     def _read(self, typed: str) -> None:
         """Show a typed word, or say what is wrong with it and leave the last one."""
         with self.message.of_errors():
-            self._shown = typed_word(typed, self.characters, self.text)
-            self.note.value = f'<span role="status">{html.escape(self._remarks(self._shown))}</span>'
-            self._draw_spelling()
+            word = typed_word(typed, self.characters, self.text)
+            self._shown = word
+            self.note.value = f'<span role="status">{html.escape(self._remarks(word))}</span>'
+            self._draw_spelling(word)
             self._draw_responses()
             self._draw_neighbours()
 
@@ -169,12 +173,12 @@ class CharacterExplorer(widgets.VBox):
             remarks.append(f"In a title it is cut into {len(tokens)} tokens, {' · '.join(tokens):.80}; here it is one.")
         return " ".join(remarks)
 
-    def _draw_spelling(self) -> None:
-        ids = self.ids(self._shown)
+    def _draw_spelling(self, word: str) -> None:
+        ids = self.ids(word)
         labels = character_labels(ids, self.characters)
-        ax = plot_spelling(ids, labels, title=f"“{shortened(self._shown, _LONGEST)}” as ids")
+        ax = plot_spelling(ids, labels, title=f"“{shortened(word, _LONGEST)}” as ids")
         spelled = ", ".join(f"{label} {i}" for label, i in zip(labels, ids, strict=True))
-        self.spelling.show(ax.figure, f"characters and ids of {self._shown:.60}: {spelled}")
+        self.spelling.show(ax.figure, f"characters and ids of {word:.60}: {spelled}")
 
     def _draw_responses(self) -> None:
         if self._shown is None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import html
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import ipywidgets as widgets
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.context_map import MAX_CLUSTERS, ContextMap, map_contexts, mix_layers, name_clusters
@@ -32,6 +34,16 @@ _GAMMA = (
 )
 
 
+@dataclass(frozen=True)
+class _Mixed:
+    """The n occurrences of a word under one mix of the layers."""
+
+    vectors: NDArray[np.float32]  # (n, 2P)
+    units: NDArray[np.float32]  # the same, each of length 1
+    map: ContextMap
+    names: list[str]  # of the clusters
+
+
 class ContextExplorer(widgets.VBox):
     """A map of one word's occurrences, which moves while the sliders of the mix are dragged.
 
@@ -48,7 +60,6 @@ class ContextExplorer(widgets.VBox):
         message, note, table, picture, bar: What is wrong with what was typed; what is shown; the nearest occurrences;
             the map; progress of encoding.
         occurrences: What is shown, or None before a word was found.
-        map: The map of it.
     """
 
     def __init__(
@@ -57,7 +68,7 @@ class ContextExplorer(widgets.VBox):
         titles: Sequence[str] | Sequence[Sequence[str]],
         word: str,
         *,
-        dates: Sequence[object] | None = None,
+        dates: Sequence[object] | NDArray[np.datetime64] | None = None,
         max_occurrences: int = 2000,
         n_clusters: int = 4,
         neighbours: int = 8,
@@ -88,7 +99,7 @@ class ContextExplorer(widgets.VBox):
         self._dates = None if dates is None else checked_dates(dates, len(self._titles))
         self._known: OrderedDict[str, Occurrences] = OrderedDict()
         self.occurrences: Occurrences | None = None
-        self.map: ContextMap | None = None
+        self._mixed: _Mixed | None = None
         self._extent, self._quiet = 0.0, False
         self._make_controls(word, n_clusters)
         super().__init__(
@@ -108,12 +119,16 @@ class ContextExplorer(widgets.VBox):
         )
         self._look_up()
 
+    @property
+    def map(self) -> ContextMap | None:
+        """The map of what is shown, or None before a word was found."""
+        return None if self._mixed is None else self._mixed.map
+
     def _make_controls(self, word: str, n_clusters: int) -> None:
         n_layers = self._encoder.model.config.n_layers + 1
-        mix = self._encoder.mix
-        of_encoder = mix is not None and len(mix.weights) == n_layers
-        shares = mix.shares.tolist() if of_encoder else [1 / n_layers] * n_layers
-        gamma = mix.gamma.item() if of_encoder else 1.0
+        shares, gamma = [1 / n_layers] * n_layers, 1.0
+        if (mix := self._encoder.mix) is not None and len(mix.weights) == n_layers:
+            shares, gamma = mix.shares.tolist(), mix.gamma.item()
         wide = {"style": _WIDE, "layout": {"width": "420px"}}
         self.word = widgets.Text(word, description="Word", continuous_update=False, **wide)
         self.shares = [
@@ -139,11 +154,11 @@ class ContextExplorer(widgets.VBox):
             found = self._find(self.word.value)
             if found is self.occurrences:
                 return
-            self.occurrences, self.map, self._extent = found, None, 0.0
+            self.occurrences, self._mixed, self._extent = found, None, 0.0
             self._quiet = True
             self.occurrence.value, self.occurrence.max = 1, len(found)
             self._quiet = False
-            self._update()
+            self._update(found)
 
     def _find(self, typed: str) -> Occurrences:
         text = self._encoder.model.text
@@ -176,69 +191,72 @@ class ContextExplorer(widgets.VBox):
     def _changed(self, moved: bool = True) -> None:
         if self.occurrences is not None and not self._quiet:
             with self.message.of_errors():
-                self._update(moved)
+                self._update(self.occurrences, moved)
 
-    def _update(self, moved: bool = True) -> None:
+    def _update(self, found: Occurrences, moved: bool = True) -> None:
         """Mix, project, cluster, find the nearest and draw; `moved`: more than the chosen occurrence has changed."""
-        found = self.occurrences
-        if moved:
-            shares = np.array([slider.value for slider in self.shares])
-            vectors = mix_layers(found.layers, shares, self.gamma.value)
-            self.map = map_contexts(vectors, self.n_clusters.value, self.map, seed=self._seed)
-            self._vectors, self._units = vectors, unit_rows(vectors)
-            self._names = name_clusters(self.map.clusters, found.before, found.after)
-            self._extent = max(self._extent, 1.08 * float(np.abs(self.map.points).max()))
-            self._say(shares / shares.sum())
+        mixed = self._mix(found) if moved or self._mixed is None else self._mixed
         chosen = self.occurrence.value - 1
-        rows, cosines = nearest_rows(self._units, self._units[chosen], self._n_nearest + 1)
+        rows, cosines = nearest_rows(mixed.units, mixed.units[chosen], self._n_nearest + 1)
         others = rows != chosen
         rows, cosines = rows[others][: self._n_nearest], cosines[others][: self._n_nearest]
-        self._show_lines(chosen, rows, cosines)
-        flat = f"PCA ({self.map.explained:.0%} of the variance)"
-        held = flat if self.map.points.any() else "all vectors are the same"
+        self._show_lines(found, mixed, chosen, rows, cosines)
+        flat = f"PCA ({mixed.map.explained:.0%} of the variance)"
+        held = flat if mixed.map.points.any() else "all vectors are the same"
         ax = plot_contexts(
-            self.map.points,
-            self.map.clusters,
-            self._names,
+            mixed.map.points,
+            mixed.map.clusters,
+            mixed.names,
             chosen=chosen,
-            nearest=rows,
+            nearest=rows.tolist(),
             extent=self._extent or None,
             title=f"“{found.word}”: {held}",
             ax=_fixed_axes(),
         )
-        text = f"Map of {len(found)} occurrences of {found.word} in clusters: {'; '.join(self._names)}"
+        text = f"Map of {len(found)} occurrences of {found.word} in clusters: {'; '.join(mixed.names)}"
         self.picture.show(ax.figure, text)
 
-    def _say(self, shares: np.ndarray) -> None:
+    def _mix(self, found: Occurrences) -> _Mixed:
+        """The occurrences as the sliders stand; the map before is where this one's axes and colours come from."""
+        shares = np.array([slider.value for slider in self.shares], dtype=np.float64)
+        vectors = mix_layers(found.layers, shares, self.gamma.value)
+        context_map = map_contexts(vectors, self.n_clusters.value, self.map, seed=self._seed)
+        names = name_clusters(context_map.clusters, found.before, found.after)
+        self._mixed = _Mixed(vectors, unit_rows(vectors), context_map, names)
+        self._extent = max(self._extent, 1.08 * float(np.abs(context_map.points).max()))
+        self._say(found, shares / shares.sum())
+        return self._mixed
+
+    def _say(self, found: Occurrences, shares: NDArray[np.float64]) -> None:
         numbers = ", ".join(f"s<sub>{i}</sub> = {s:.2f}" for i, s in enumerate(shares))
         self._sum.value = f"The sliders divided by their sum, so that the shares sum to 1: {numbers}"
-        found = self.occurrences
         drawn = f", of which {len(found):,} are drawn at random" if len(found) < found.n_found else ""
         self.note.value = html.escape(
             f"“{found.word}” occurs {found.n_found:,} times in {len(self._titles):,} titles{drawn}."
         )
 
-    def _show_lines(self, chosen: int, rows: np.ndarray, cosines: np.ndarray) -> None:
+    def _show_lines(
+        self, found: Occurrences, mixed: _Mixed, chosen: int, rows: NDArray[np.int64], cosines: NDArray[np.float32]
+    ) -> None:
         dated = self._dates is not None
         header = ["", "cosine", "distance", "cluster", *["date"] * dated, "before", "", "after"]
-        lines = [self._line("chosen", chosen, 1.0, chosen)]
-        for number, (row, cosine) in enumerate(zip(rows, cosines, strict=True), start=1):
-            lines.append(self._line(str(number), row, cosine, chosen))
+        shown = [("chosen", chosen, 1.0)]
+        shown += [(str(n), i, cosine) for n, (i, cosine) in enumerate(zip(rows, cosines, strict=True), start=1)]
+        lines = []
+        for name, i, cosine in shown:
+            before, word, after = found.line(i)
+            distance = np.linalg.norm(mixed.vectors[i] - mixed.vectors[chosen])
+            date = [] if self._dates is None else [date_text(self._dates[found.rows[i]])]
+            before = shortened(before[::-1], _LINE)[::-1]  # cut at its beginning
+            numbers = [f"{cosine:.3f}", f"{distance:.2f}", str(mixed.map.clusters[i] + 1)]
+            lines.append([name, *numbers, *date, before, word, shortened(after, _LINE)])
         caption = "The occurrence chosen, and those with the highest cosine to it"
         self.table.value = table_html(header, lines, "rrrr" + "l" * dated + "rll", caption=caption, bold=5 + dated)
-
-    def _line(self, name: str, i: int, cosine: float, chosen: int) -> list[str]:
-        before, word, after = self.occurrences.line(i)
-        distance = np.linalg.norm(self._vectors[i] - self._vectors[chosen])
-        date = [] if self._dates is None else [date_text(self._dates[self.occurrences.rows[i]])]
-        cluster = str(self.map.clusters[i] + 1)
-        before = shortened(before[::-1], _LINE)[::-1]  # cut at its beginning
-        return [name, f"{cosine:.3f}", f"{distance:.2f}", cluster, *date, before, word, shortened(after, _LINE)]
 
 
 def _fixed_axes() -> Axes:
     """Axes that keep their place, however long the names beside them are: a map that is dragged must not jump."""
     with styled(None, 8.6, 4.8) as ax:
-        ax.figure.set_layout_engine("none")
+        ax.figure.figure.set_layout_engine("none")
         ax.set_position((0.075, 0.11, 0.46, 0.81))
     return ax

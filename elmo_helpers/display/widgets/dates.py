@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from elmo_helpers.errors import ElmoHelpersError
 
 
-def checked_dates(dates: Sequence[object] | None, n: int) -> np.ndarray:
+def checked_dates(dates: Sequence[object] | NDArray[np.datetime64] | None, n: int) -> NDArray[np.datetime64]:
     """The date of each of n titles, (n,) datetime64[D]; NaT where there is none, and everywhere of None.
 
     Raises:
@@ -19,11 +20,12 @@ def checked_dates(dates: Sequence[object] | None, n: int) -> np.ndarray:
     if dates is None:
         return np.full(n, "NaT", dtype="datetime64[D]")
     try:
-        if not isinstance(dates, np.ndarray) or dates.dtype.kind != "M":  # which holds any year already
+        if isinstance(dates, np.ndarray) and dates.dtype.kind == "M":  # which holds any year already
+            days = dates.astype("datetime64[D]")
+        else:
             read = pd.to_datetime(pd.Series(list(dates)), format="ISO8601")
             # Of a time with a zone the day is that of its own place.
-            dates = (read if read.dt.tz is None else read.dt.tz_localize(None)).to_numpy()
-        days = dates.astype("datetime64[D]")
+            days = (read if read.dt.tz is None else read.dt.tz_localize(None)).to_numpy().astype("datetime64[D]")
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ElmoHelpersError(f"dates: expected dates such as 2001-12-31, or NaT ({reason}).") from None

@@ -36,7 +36,7 @@ class DirectionExplorer(widgets.VBox):
     each direction, and both together, would have found likely in its place; none of them reads the word itself.
     """
 
-    def __init__(self, model: BiLM | Scorer | str | os.PathLike, title: str = "", *, n_words: int = 8) -> None:
+    def __init__(self, model: BiLM | Scorer | str | os.PathLike[str], title: str = "", *, n_words: int = 8) -> None:
         """Controls and pictures.
 
         Args:
@@ -100,9 +100,10 @@ class DirectionExplorer(widgets.VBox):
         model = self.scorer.model
         with self.message.of_errors():
             tokens = typed_title(typed, model.character_vocabulary, model.text, _MOST_WORDS)
-            (self._scores,) = self.scorer.score([tokens])
+            (scores,) = self.scorer.score([tokens])
+            self._scores = scores
             self._set_words(tokens)
-            self._draw()
+            self._draw(scores)
 
     def _set_words(self, tokens: list[str]) -> None:
         """Make a button for each word; what was chosen by its place stays chosen where there is still such a place."""
@@ -116,11 +117,11 @@ class DirectionExplorer(widgets.VBox):
         self.words.layout.display = None
 
     def _on_choice(self, _: object) -> None:
-        if not self._setting_words:
-            self._draw()
+        if self._scores is not None and not self._setting_words:
+            self._draw(self._scores)
 
-    def _draw(self) -> None:
-        scores, i = self._scores, self.words.value
+    def _draw(self, scores: WordScores) -> None:
+        i = self.words.value
         ax = plot_surprise(scores, chosen=i, limit=self._limit)
         tokens, bits = surprise(scores)
         said = "; ".join(f"{t} {f:.1f} and {b:.1f}" for t, f, b in zip(tokens[1:-1], *bits[:, 1:-1], strict=True))

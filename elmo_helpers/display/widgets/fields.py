@@ -10,7 +10,7 @@ from io import BytesIO
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import traitlets
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from elmo_helpers.display.style import VERMILION
 from elmo_helpers.errors import ElmoHelpersError
@@ -50,16 +50,16 @@ class Picture(widgets.Image):
         # Beside others a picture keeps its size; a box would stretch it to its own width.
         super().__init__(format="png", layout={"max_width": "100%", "display": "none", "align_self": "flex-start"})
 
-    def show(self, figure: Figure, text: str) -> None:
+    def show(self, figure: Figure | SubFigure, text: str) -> None:
         """Draw a figure, and close it.
 
         Args:
-            figure: Made by `style.figure` or a plot function.
+            figure: Made by `style.figure` or a plot function; of a part of a figure, the whole is drawn.
             text: What is to be seen, for who points at it or cannot see it.
         """
-        png = BytesIO()
-        figure.savefig(png, format="png")
-        plt.close(figure)  # or the notebook would show it once more at the end of the cell
+        whole, png = figure.figure, BytesIO()
+        whole.savefig(png, format="png")
+        plt.close(whole)  # or the notebook would show it once more at the end of the cell
         self.tooltip = text
         self.value = png.getvalue()
         self.layout.display = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from IPython import get_ipython
 
@@ -23,10 +24,9 @@ class Ticker:
         """
         self._call, self._seconds = call, seconds
         self._handle: asyncio.TimerHandle | None = None
-        try:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        with suppress(RuntimeError):  # there is none
             self._loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop = None
 
     def start(self) -> None:
         """Tick from now on, until the function has said that it is enough."""

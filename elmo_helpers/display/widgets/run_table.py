@@ -59,7 +59,7 @@ def _cells(run: TrainingRun) -> Iterator[str]:
 
 def _flat(config: Any) -> dict[str, Any]:
     """The fields of a configuration, those of one inside it among them."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):

@@ -44,7 +44,9 @@ class RunView(widgets.VBox):
         self._validated, self._references = validated, references
         self._settings: tuple[BiLMConfig, TrainingConfig] | None = None
         self._runs: list[TrainingRun] = []
-        self._pace, self._drawn, self._compared = Pace(_SHARE), None, None
+        self._pace = Pace(_SHARE)
+        self._drawn = (0, 0)  # rows of both tables in the curves
+        self._compared: list[tuple[str, int]] = []  # name and evaluations of each run in the comparison
         self.state, self.numbers, self.table = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.curves, self.comparison = Picture(), Picture()
         self.code_choice = widgets.Dropdown(
@@ -66,7 +68,7 @@ class RunView(widgets.VBox):
 
     def begin(self) -> None:
         """Another run begins: its curves take the place of the last one's."""
-        self._pace, self._drawn = Pace(_SHARE), None
+        self._pace, self._drawn = Pace(_SHARE), (0, 0)
         self.curves.clear()
 
     def show(self, runs: Sequence[TrainingRun], epoch_steps: int) -> None:
@@ -93,7 +95,7 @@ class RunView(widgets.VBox):
 
     def _show_curves(self, run: TrainingRun) -> None:
         rows = (len(run.progress.steps), len(run.progress.history))
-        if rows in ((0, 0), self._drawn) or (run.going and not self._pace.due):
+        if rows == self._drawn or (run.going and not self._pace.due):
             return
         with self._pace.drawing():
             drawn = run_figure(
@@ -108,16 +110,15 @@ class RunView(widgets.VBox):
         self._drawn = rows
 
     def _show_comparison(self, runs: Sequence[TrainingRun]) -> None:
-        measured = [run for run in runs if run.best_perplexity is not None]
-        evaluations = [(run.name, len(run.progress.history)) for run in measured]
+        measured = [(lowest, run) for run in runs if (lowest := run.best_perplexity) is not None]
+        evaluations = [(run.name, len(run.progress.history)) for _, run in measured]
         if len(measured) < 2 or evaluations == self._compared:
             return
         self._compared = evaluations
-        ax = plot_runs({run.name: pd.DataFrame(list(run.progress.history)) for run in measured}, self._references)
-        best = min(measured, key=lambda run: run.best_perplexity)
+        ax = plot_runs({run.name: pd.DataFrame(list(run.progress.history)) for _, run in measured}, self._references)
+        lowest, best = min(measured, key=lambda pair: pair[0])
         self.comparison.show(
-            ax.figure,
-            f"{len(measured)} runs; the lowest perplexity, {best.best_perplexity:,.1f}, is that of {best.name}",
+            ax.figure, f"{len(measured)} runs; the lowest perplexity, {lowest:,.1f}, is that of {best.name}"
         )
 
     def _show_code(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.display.search_plots import plot_dates_of_nearest
@@ -38,9 +39,9 @@ class TitleSearch(widgets.VBox):
         self,
         encoder: Encoder,
         titles: Sequence[str] | Sequence[Sequence[str]],
-        dates: Sequence[object] | None,
+        dates: Sequence[object] | NDArray[np.datetime64] | None,
         *,
-        vectors: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        vectors: NDArray[np.floating] | Mapping[str, NDArray[np.floating]] | None = None,
         pooling: str = "mean",
         title: str = "",
         neighbours: int = 10,
@@ -110,7 +111,7 @@ class TitleSearch(widgets.VBox):
         found = {"cosine": cosines, "date": self._dates[rows], "title": [self._text(row) for row in rows]}
         return pd.DataFrame(found, index=rows)
 
-    def _checked(self, pooling: str, vectors: np.ndarray) -> np.ndarray:
+    def _checked(self, pooling: str, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         dim = self._encoder.encode([["a"]], pooling).shape[1]
         if np.shape(vectors) != (len(self._titles), dim):
             raise ElmoHelpersError(

@@ -99,6 +99,8 @@ class Measurement:
     """Times a few real steps of a configuration, and a small evaluation, in a background thread.
 
     Attributes:
+        model_config: The model whose steps are timed.
+        training_config: How it is trained.
         estimate: What came out; None before, and where it was cancelled or has failed.
         error: Why it has failed; None where it has not.
         cancelled: Whether its estimate is not wanted any more.
@@ -114,7 +116,8 @@ class Measurement:
         """Begin at once."""
         self.estimate: Estimate | None = None
         self.error: BaseException | None = None
-        self._configs, self._corpus, self._validation = (model_config, training_config), corpus, validation
+        self.model_config, self.training_config = model_config, training_config
+        self._corpus, self._validation = corpus, validation
         self.cancelled = False
         self._times: list[tuple[float, int]] = []  # when each step was done, and the tokens read until then
         self._thread = threading.Thread(target=self._measure, name="measuring", daemon=True)
@@ -150,9 +153,9 @@ class Measurement:
     def _measure(self) -> None:
         try:
             if not self.cancelled:
-                model, config = self._configs
+                config = self.training_config
                 timed = replace(config, epochs=None, steps=1000, minutes=None, log_every=1, evaluate_every=None)
-                result = train(self._corpus, model, timed, progress=False, callback=self)
+                result = train(self._corpus, self.model_config, timed, progress=False, callback=self)
                 if not self.cancelled:
                     self.estimate = self._estimate(result.model, config)
         except BaseException as error:  # nobody is above a thread: it is kept to be shown
@@ -163,7 +166,7 @@ class Measurement:
         first = min(_WARM_UP, len(steps) - 2)
         (start, before), (end, after) = steps[first], steps[-1]
         speed = (after - before) / max(end - start, 1e-9)
-        n_titles, n_words = (sum(column) for column in zip(*sizes(self._corpus), strict=True))
+        n_titles, n_words = _totals(self._corpus)
         boundaries = n_titles if config.feed == "streams" else 2 * n_titles
         return Estimate(
             speed,
@@ -181,7 +184,7 @@ class Measurement:
         start = time.perf_counter()
         evaluate(model, sample, config.batch_size)
         spent = time.perf_counter() - start
-        n_titles, n_words = (sum(column) for column in zip(*sizes(self._validation), strict=True))
+        n_titles, n_words = _totals(self._validation)
         return spent * (n_words + 2 * n_titles) / (sample.n_tokens + 2 * len(sample))
 
 
@@ -189,3 +192,9 @@ def why_not(error: BaseException) -> str:
     """Why there is no estimate, in a line."""
     kind = "" if isinstance(error, ElmoHelpersError) else f"{type(error).__name__}: "
     return f"not measured: {kind}{error}"
+
+
+def _totals(corpus: Corpus | CorpusShards) -> tuple[int, int]:
+    """Titles and words of all shards."""
+    shards = sizes(corpus)
+    return sum(titles for titles, _ in shards), sum(words for _, words in shards)

@@ -77,7 +77,8 @@ class Forecast(widgets.VBox):
 
     def refresh(self) -> bool:
         """Begin to time steps where that is due, show what has come out, and say whether there is more to come."""
-        if self._due is not None and time.monotonic() >= self._due and not self._cells.running and not self._busy:
+        due = self._due is not None and time.monotonic() >= self._due
+        if due and self._configs is not None and not self._cells.running and not self._busy:
             self._due = None
             self._measurement = Measurement(*self._configs, self._corpus, self._validation)
         done = self._measurement
@@ -89,7 +90,7 @@ class Forecast(widgets.VBox):
                 self.time.value = html.escape(f"Time: {why_not(done.error)}")
             elif done.estimate is not None:
                 self.estimate = done.estimate
-                self.time.value = html.escape(f"Time: {done.estimate.describe(self._configs[1])}")
+                self.time.value = html.escape(f"Time: {done.estimate.describe(done.training_config)}")
         return self._busy or (self._due is not None and not self._cells.running)
 
     def close(self) -> None:
@@ -104,7 +105,8 @@ class Forecast(widgets.VBox):
         return self._measurement is not None and self._measurement.going
 
     def _cell_began(self) -> None:
-        if self._due is not None or (self._busy and not self._measurement.cancelled):
+        measured = self._measurement
+        if self._due is not None or (measured is not None and measured.going and not measured.cancelled):
             self.cancel()
             self._due = math.inf
         self.join(_LONGEST_WAIT)

@@ -74,10 +74,7 @@ class TrainingForm(widgets.VBox):
             ElmoHelpersError: A model with a vector a word, or without a softmax, or a training that ends by steps or by
                 whichever of two bounds comes first, which this form cannot show.
         """
-        if not isinstance(model.char_cnn, CharCNNConfig):
-            raise ElmoHelpersError(
-                "model: expected a BiLMConfig whose char_cnn is a CharCNNConfig, which the form has fields for."
-            )
+        _char_cnn(model)
         if model.softmax not in _SOFTMAXES:
             raise ElmoHelpersError(
                 f"softmax={model.softmax!r}: expected one of {', '.join(_SOFTMAXES)}, or there is nothing to train."
@@ -124,7 +121,7 @@ class TrainingForm(widgets.VBox):
     @property
     def preset(self) -> str:
         """The name of the chosen preset."""
-        return self.fields["preset"].control.value
+        return str(self.fields["preset"].control.value)
 
     def set(self, **values: str) -> None:
         """Type into fields by their names, with one call of `on_change`'s function at the end."""
@@ -170,7 +167,7 @@ class TrainingForm(widgets.VBox):
 
     def _value(self, name: str) -> Any:
         """What a field says, checked by itself; None with a message under the field where that is wrong."""
-        with self.fields[name].message.of_errors():
+        try:
             value = PARSERS[name](self.fields[name].control.value)
             if name == "budget":
                 TrainingConfig(**self._budget(value))
@@ -183,8 +180,10 @@ class TrainingForm(widgets.VBox):
                     )
             else:
                 check_alone(name, value)
-            return value
-        return None
+        except ElmoHelpersError as error:
+            self.fields[name].message.say(str(error))
+            return None
+        return value
 
     def _budget(self, amount: float) -> dict[str, Any]:
         if self.fields["unit"].control.value == "minutes":
@@ -194,11 +193,12 @@ class TrainingForm(widgets.VBox):
     def _model(self, base: BiLMConfig, values: dict[str, Any]) -> BiLMConfig:
         width = values["projection_dim"] or values["hidden_dim"]
         n_filters = sum(count for _, count in values["filters"])
-        times = 2 if base.char_cnn.projection_dim == 2 * base.output_dim else 1
+        base_cnn = _char_cnn(base)
+        times = 2 if base_cnn.projection_dim == 2 * base.output_dim else 1
         # A token vector is P or 2P wide: the filters' answers as they are, or projected to it.
-        projected = base.char_cnn.projection_dim is not None or n_filters not in (width, 2 * width)
+        projected = base_cnn.projection_dim is not None or n_filters not in (width, 2 * width)
         char_cnn = replace(
-            base.char_cnn,
+            base_cnn,
             scheme=self.characters.scheme,
             max_characters=self.characters.max_characters,
             filters=values["filters"],
@@ -232,7 +232,7 @@ class TrainingForm(widgets.VBox):
         )
 
     def _about_characters(self) -> str:
-        preset, own = self.base[0].char_cnn, self.characters
+        preset, own = _char_cnn(self.base[0]), self.characters
         if (preset.scheme, preset.max_characters) == (own.scheme, own.max_characters):
             return ""
         return (
@@ -243,12 +243,13 @@ class TrainingForm(widgets.VBox):
     def _fill(self) -> None:
         """Show the chosen preset."""
         model, training = self.base
+        char_cnn = _char_cnn(model)
         minutes = training.epochs is None
         self._filling = True
         for name, value in {
-            "filters": " ".join(f"{width}:{count}" for width, count in model.char_cnn.filters),
-            "embedding_dim": f"{model.char_cnn.embedding_dim or 0}",
-            "n_highway": f"{model.char_cnn.n_highway}",
+            "filters": " ".join(f"{width}:{count}" for width, count in char_cnn.filters),
+            "embedding_dim": f"{char_cnn.embedding_dim or 0}",
+            "n_highway": f"{char_cnn.n_highway}",
             "hidden_dim": f"{model.hidden_dim}",
             "projection_dim": f"{model.projection_dim or 0}",
             "n_layers": f"{model.n_layers}",
@@ -271,3 +272,11 @@ class TrainingForm(widgets.VBox):
     def _edited(self, _: object = None) -> None:
         if not self._filling:
             self._changed()
+
+
+def _char_cnn(model: BiLMConfig) -> CharCNNConfig:
+    if not isinstance(model.char_cnn, CharCNNConfig):
+        raise ElmoHelpersError(
+            "model: expected a BiLMConfig whose char_cnn is a CharCNNConfig, which the form has fields for."
+        )
+    return model.char_cnn

@@ -64,7 +64,7 @@ class TrainingPanel(widgets.VBox):
         validation: Corpus | CorpusShards | None = None,
         *,
         references: Mapping[str, float] | None = None,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         preset: str = "tutorial",
         model: BiLMConfig | None = None,
         training: TrainingConfig | None = None,
@@ -182,23 +182,12 @@ class TrainingPanel(widgets.VBox):
 
         In a notebook this happens by itself several times a second; a script without an event loop calls it.
         """
-        run = self.run
         waiting = self.forecast.refresh()
-        going = run is not None and run not in self.runs
-        if going:
-            ended = not run.going
-            if ended:
-                self.runs.append(run)
-                if run.result is not None:
-                    self.result, self.model = run.result, run.result.model
-                if run.failure:
-                    self.message.say(f"{run.name} {run.failure}")
-                self.view.ended(self.runs)
-                self.forecast.measure()
-            runs = self.runs if ended else [*self.runs, run]
-            self.view.show(runs, steps_of_an_epoch(self.corpus, run.training_config))
+        if self.run is not None and self.run not in self.runs:
+            waiting = True
+            self._follow(self.run)
         self._show_buttons()
-        return going or waiting
+        return waiting
 
     def wait(self, seconds: float = 3600.0) -> None:
         """Wait until neither a run nor a measurement is going on, or so long.
@@ -208,6 +197,20 @@ class TrainingPanel(widgets.VBox):
         end = time.monotonic() + seconds
         while self.refresh() and time.monotonic() < end:
             time.sleep(0.02)
+
+    def _follow(self, run: TrainingRun) -> None:
+        """Show a run that is going on, or that has just ended."""
+        ended = not run.going
+        if ended:
+            self.runs.append(run)
+            if run.result is not None:
+                self.result, self.model = run.result, run.result.model
+            if run.failure:
+                self.message.say(f"{run.name} {run.failure}")
+            self.view.ended(self.runs)
+            self.forecast.measure()
+        runs = self.runs if ended else [*self.runs, run]
+        self.view.show(runs, steps_of_an_epoch(self.corpus, run.training_config))
 
     def _settings_changed(self) -> None:
         """Say how large the model is, have its time measured soon, and show the settings as code."""

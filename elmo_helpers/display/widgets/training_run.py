@@ -108,7 +108,7 @@ class TrainingRun:
         self,
         corpus: Corpus | CorpusShards,
         validation: Corpus | CorpusShards | None = None,
-        directory: str | os.PathLike | None = None,
+        directory: str | os.PathLike[str] | None = None,
         *,
         after: Callable[[], None] = lambda: None,
     ) -> None:
@@ -167,7 +167,7 @@ class TrainingRun:
         self,
         corpus: Corpus | CorpusShards,
         validation: Corpus | CorpusShards | None,
-        directory: str | os.PathLike | None,
+        directory: str | os.PathLike[str] | None,
         after: Callable[[], None],
     ) -> None:
         try:
