@@ -63,6 +63,15 @@ def toy_model(toy_corpus: Corpus) -> BiLM:
     return BiLM(BiLMConfig.preset("tiny"), toy_corpus.vocabulary, toy_corpus.text).eval()
 
 
+def assert_same_numbers(found: torch.Tensor | np.ndarray, wanted: torch.Tensor | np.ndarray) -> None:
+    """That they differ only as float32 sums do that were added up in another order: by 4e-6 of the largest number.
+
+    How products are cut into blocks is another matter in a batch of one, with other threads, on another processor.
+    """
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=4e-6 * max(np.abs(wanted).max(initial=0), 1e-3))
+
+
 @pytest.fixture
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor without instructions for bfloat16."""

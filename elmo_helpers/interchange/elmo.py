@@ -3,43 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from elmo_helpers.checks import number, whole_number
+from elmo_helpers.checks import flag, number, shown, whole_number, word_list
 from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import path_of
+from elmo_helpers.interchange.ids import batch_to_ids, check_ids, check_whole, ids_of, sentences_of
 from elmo_helpers.interchange.official import load_official
 from elmo_helpers.model.bilm import BiLM, LSTMState
 from elmo_helpers.model.kept import KeptFromWeights
-from elmo_helpers.model.scalar_mix import ScalarMix
-from elmo_helpers.text.characters import CharacterVocabulary
+from elmo_helpers.model.precision import check_products
+from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
 
-_PUBLISHED_CHARACTERS = 50
+__all__ = ["Elmo", "batch_to_ids"]
+
 _MAX_WORDS = 50_000  # distinct words whose vectors are kept between calls: 100 MB at the published width of 512
-
-
-def batch_to_ids(batch: Sequence[Sequence[str]]) -> Tensor:
-    """The character ids of a batch of sentences, each a list of words: (B, T, 50) int64, zero where there is padding.
-
-    Sentences have no boundaries here; `Elmo` adds them.
-
-    Raises:
-        ElmoHelpersError: A sentence is a string and no list of words.
-    """
-    for i, sentence in enumerate(batch):
-        if isinstance(sentence, str):
-            raise ElmoHelpersError(f"batch: sentence {i} is the string {sentence[:40]!r}: expected a list of words.")
-    vocabulary = CharacterVocabulary("utf8", _PUBLISHED_CHARACTERS)
-    lengths = [len(sentence) for sentence in batch]
-    ids = torch.zeros(len(lengths), max(lengths, default=0), _PUBLISHED_CHARACTERS, dtype=torch.int64)
-    rows = vocabulary.encode([word for sentence in batch for word in sentence])
-    ids[torch.arange(ids.shape[1]) < torch.tensor(lengths)[:, None]] = torch.from_numpy(rows.astype(np.int64))
-    return ids
 
 
 class Elmo(nn.Module):
@@ -87,26 +71,27 @@ class Elmo(nn.Module):
             ElmoHelpersError: A file cannot be used, or an argument is wrong.
         """
         super().__init__()
-        if (module is None) == (options_file is None):
-            raise ElmoHelpersError("options_file and module: expected exactly one of them, files or a model.")
-        if module is None:
-            module = load_official(options_file, weight_file, softmax=False)
+        requires_grad, stateful = flag("requires_grad", requires_grad), flag("stateful", stateful)
+        if (module is None) == (options_file is None) or (module is not None and weight_file is not None):
+            raise ElmoHelpersError("options_file, weight_file and module: expected either files or a model.")
+        if options_file is not None:
+            weights = None if weight_file is None else path_of("weight_file", weight_file)
+            module = load_official(path_of("options_file", options_file), weights, softmax=False)
         if isinstance(module, BiLM):
             module = _Reader(module, vocab_to_cache, requires_grad=requires_grad, stateful=stateful)
-        elif vocab_to_cache is not None or stateful or not hasattr(module, "num_layers"):
+        elif vocab_to_cache is not None or stateful or not _has_layers(module):
             raise ElmoHelpersError(
                 "module: expected a BiLM, or a module with num_layers, without vocab_to_cache and stateful."
             )
         self.reader = module
-        self.keep_sentence_boundaries = keep_sentence_boundaries
+        self.keep_sentence_boundaries = flag("keep_sentence_boundaries", keep_sentence_boundaries)
+        n_layers, do_layer_norm = module.num_layers, flag("do_layer_norm", do_layer_norm)
+        weights = None
+        if scalar_mix_parameters is not None:
+            weights = mix_weights("scalar_mix_parameters", scalar_mix_parameters, n_layers)
         self.dropout = nn.Dropout(number("dropout", dropout, "a share from 0 to 1", 0, 1))
         self.scalar_mixes = nn.ModuleList(
-            ScalarMix(
-                module.num_layers,
-                scalar_mix_parameters,
-                trainable=scalar_mix_parameters is None,
-                layer_norm=do_layer_norm,
-            )
+            ScalarMix(n_layers, weights, trainable=weights is None, layer_norm=do_layer_norm)
             for _ in range(whole_number("num_output_representations", num_output_representations, 1))
         )
 
@@ -129,11 +114,26 @@ class Elmo(nn.Module):
         """The width of a vector, 2P."""
         return self.reader.get_output_dim()
 
+    def batch_to_ids(self, batch: Iterable[Iterable[str]]) -> Tensor:
+        """The ids of a batch of sentences for this very model: (B, T, C) int64, zero where there is padding.
+
+        Those of the function of that name are for models that read words as the published ones do, by C = 50 ids of
+        their bytes. Here C is the model's own number of characters, or 1 where it reads words whole, by their numbers.
+
+        Args:
+            batch: As in `batch_to_ids`.
+
+        Raises:
+            ElmoHelpersError: Something is no sentence or no word, or nothing of a word can be spelled.
+        """
+        return ids_of(sentences_of("batch", batch), self.bilm.character_vocabulary)
+
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
         """Vectors of the words of a batch.
 
         Args:
-            inputs: (B, T, 50) int64, from `batch_to_ids`; or (..., T, 50).
+            inputs: (B, T, 50) int64, from `batch_to_ids`; or (..., T, 50). Of other models (..., T, C), from their
+                own `Elmo.batch_to_ids`. B may be 0.
             word_inputs: (..., T) int64, each word's number in `vocab_to_cache`, 0 for padding: read in place of
                 `inputs` where there is a cache, unless a number is not in it.
 
@@ -143,12 +143,20 @@ class Elmo(nn.Module):
             "mask": (..., T) bool, True at words.
 
         Raises:
-            ElmoHelpersError: A shape is wrong, or padding stands before a word.
+            ElmoHelpersError: A tensor is of the wrong kind or shape, or padding stands before a word.
         """
-        if inputs.ndim < 3:
-            raise ElmoHelpersError(f"inputs: expected shape (..., T, characters), and got {tuple(inputs.shape)}.")
+        if not isinstance(inputs, Tensor) or inputs.ndim < 3:
+            raise ElmoHelpersError(
+                f"inputs: expected a tensor of the shape (..., T, characters), as batch_to_ids makes it, and got "
+                f"{shown(inputs)}."
+            )
         outer = inputs.shape[:-2]
         if word_inputs is not None:
+            if not isinstance(word_inputs, Tensor) or word_inputs.shape != inputs.shape[:-1]:
+                raise ElmoHelpersError(
+                    f"word_inputs: expected a tensor of the shape {tuple(inputs.shape[:-1])}, a number a word, and got "
+                    f"{shown(word_inputs)}."
+                )
             word_inputs = word_inputs.flatten(0, -2)
         output = self.reader(inputs.flatten(0, -3), word_inputs)
         layers, mask = torch.stack(tuple(output["activations"])), output["mask"].bool()
@@ -168,25 +176,29 @@ class Elmo(nn.Module):
         """Begin from zero states at the next call, as each call of a stateless one does."""
         self._own_reader.reset_states()
 
-    def warm_up(self, sentences: Sequence[Sequence[str]] | Tensor, batch_size: int = 64) -> None:
+    def warm_up(self, sentences: Iterable[Iterable[str]] | Tensor, batch_size: int = 64) -> None:
         """Read sentences for their effect on the states alone, where `stateful=True`.
 
         From zero states the first vectors of the published models are worse than later ones.
 
         Args:
-            sentences: Lists of words, or their ids (N, T, 50).
+            sentences: As in `batch_to_ids`, or their ids (N, T, C).
             batch_size: Sentences read side by side, as many as later batches have.
 
         Raises:
-            ElmoHelpersError: There are no states to fill.
+            ElmoHelpersError: There are no states to fill, or `sentences` are no sentences.
         """
         if not self._own_reader.stateful:
             raise ElmoHelpersError("stateful=False: there are no states to fill; make this layer with stateful=True.")
-        device = self.bilm.device
+        if not isinstance(sentences, Tensor):
+            sentences = sentences_of("sentences", sentences)
+        elif sentences.ndim != 3:
+            raise ElmoHelpersError(f"sentences: expected ids of the shape (N, T, C), and got {shown(sentences)}.")
         with torch.no_grad():
             for start in range(0, len(sentences), whole_number("batch_size", batch_size, 1)):
                 part = sentences[start : start + batch_size]
-                self.reader(part.to(device) if isinstance(part, Tensor) else batch_to_ids(part).to(device))
+                ids = part if isinstance(part, Tensor) else ids_of(part, self.bilm.character_vocabulary)
+                self.reader(ids.to(self.bilm.device))
 
 
 class _Reader(nn.Module):
@@ -205,7 +217,9 @@ class _Reader(nn.Module):
         self.cached = None
         if vocab_to_cache is not None:
             vocabulary = bilm.character_vocabulary
-            rows = np.concatenate([vocabulary.boundary_rows, vocabulary.encode(list(vocab_to_cache), "skip")])
+            rows = np.concatenate(
+                [vocabulary.boundary_rows, vocabulary.encode(word_list("vocab_to_cache", vocab_to_cache), "skip")]
+            )
             with torch.no_grad():
                 vectors = bilm.char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
             # Padding, <S>, </S>, then the words.
@@ -227,23 +241,29 @@ class _Reader(nn.Module):
 
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
         """Layers and mask with boundaries, (B, T + 2, 2P) and (B, T + 2), of ids (B, T, C)."""
+        check_products(self.bilm.forward_layers[0].weight_ih)
+        n_sentences = len(inputs)
+        if n_sentences == 0:  # LSTMs read at least one: a row of padding, whose vectors are left out again
+            inputs = inputs.new_zeros(1, *inputs.shape[1:])
+            word_inputs = None if word_inputs is None else word_inputs.new_zeros(1, *word_inputs.shape[1:])
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.requires_grad):
             if self._in_cache(word_inputs):
                 real = word_inputs > 0
-                vectors, of_words = self.cached.weight, word_inputs[real] + 3
+                vectors, of_words = self.cached.weight, word_inputs[real].long() + 3
             else:
                 real, vectors, of_words = self._spelled(inputs)
             tokens, lengths = _with_boundaries(real, of_words)
             n = len(tokens)
             state = self._state_of(n) if self.stateful else None
             output = self.bilm.contextualize(vectors, tokens, lengths, state=state, return_states=self.stateful)
-            if self.stateful:
+            if self.stateful and n_sentences:
                 self._keep(output.hidden_states, output.cell_states)
-        return {"activations": output.layers, "mask": output.mask}
+        return {"activations": output.layers[:, :n_sentences], "mask": output.mask[:n_sentences]}
 
     def _in_cache(self, word_inputs: Tensor | None) -> bool:
         if self.cached is None or word_inputs is None:
             return False
+        check_whole("word_inputs", word_inputs, self.bilm.device)
         return (
             not word_inputs.numel()
             or 0 <= int(word_inputs.min()) <= int(word_inputs.max()) < len(self.cached.weight) - 3
@@ -254,15 +274,10 @@ class _Reader(nn.Module):
         vocabulary = self.bilm.character_vocabulary
         if inputs.shape[-1] != vocabulary.max_characters:
             raise ElmoHelpersError(
-                f"inputs: the model reads {vocabulary.max_characters} characters a word, and got shape "
-                f"{tuple(inputs.shape)}."
+                f"inputs: expected the shape (..., T, {vocabulary.max_characters}), and got {tuple(inputs.shape)}: the "
+                "ids of this model are made by its own batch_to_ids, as in elmo(elmo.batch_to_ids(batch))."
             )
-        if inputs.is_floating_point() or (
-            inputs.numel() and not 0 <= int(inputs.min()) <= int(inputs.max()) < vocabulary.size
-        ):
-            raise ElmoHelpersError(
-                f"inputs: expected whole numbers from 0 to {vocabulary.size - 1}, as batch_to_ids makes them."
-            )
+        check_ids("inputs", inputs, vocabulary.size, self.bilm.device)
         real = (inputs > 0).any(-1)
         words = self._word_vectors()
         if words is not None:
@@ -309,6 +324,11 @@ class _Reader(nn.Module):
         self._state = LSTMState(
             *(torch.cat([new, old[:, :, n:]], 2) for new, old in zip(after, self._state, strict=True))
         )
+
+
+def _has_layers(module: object) -> bool:
+    n_layers = getattr(module, "num_layers", None)
+    return isinstance(module, nn.Module) and isinstance(n_layers, int) and n_layers > 0
 
 
 def _with_boundaries(real: Tensor, of_words: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +19,7 @@ from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import is_text
 
+_IMPORTED_IN = os.getpid()
 _SMALL = 5000  # fewer titles than this are done sooner than other processes are started
 _CHUNK = 2000  # titles sent to a process at a time
 _around_unknown = re.compile("(<unk>)", re.IGNORECASE).split
@@ -78,13 +81,22 @@ class Tokenizer:
     def _stream(self, titles: Iterable[str]) -> Iterator[list[str]]:
         titles = _checked(titles)
         processes = joblib.cpu_count() if self.processes is None else self.processes
-        if processes > 1 and self.name != "whitespace":
+        if processes > 1 and self.name != "whitespace" and _may_start_processes():
             start = list(islice(titles, _SMALL))
             titles = chain(start, titles)
             if len(start) == _SMALL:
                 yield from _in_processes(self.name, titles, processes)
                 return
         yield from map(_splitter(self.name), titles)
+
+
+def _may_start_processes() -> bool:
+    """Whether this process can have others work for it.
+
+    One that was forked has the parent's pool in memory and nobody who serves it, and would wait for ever; the workers
+    of a `multiprocessing.Pool` are not allowed any.
+    """
+    return os.getpid() == _IMPORTED_IN and not multiprocessing.current_process().daemon
 
 
 def _checked(titles: Iterable[str]) -> Iterator[str]:

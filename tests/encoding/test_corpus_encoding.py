@@ -12,7 +12,7 @@ import pytest
 import read_output
 import torch
 
-from conftest import TOY_TITLES
+from conftest import TOY_TITLES, needs_bf16
 from elmo_helpers import BiLM, ElmoHelpersError, ScalarMix, Tokenizer, normalize_title
 from elmo_helpers.encoding import corpus_encoding, encoded_shards, output_files
 from elmo_helpers.encoding.corpus_encoding import EncodedFile, encode_file
@@ -223,7 +223,7 @@ def test_gone_on_with(toy_model, source, tmp_path, monkeypatch, suffix):
         ({"level": "titles"}, "level 'tokens' there, 'titles' now; pooling None there, 'states' now"),
         ({"layers": "mix", "mix": ScalarMix(3, [0, 1, 2])}, "layers 'all' there, 'mix' now; mix None there"),
         ({"dtype": "float16"}, "dtype 'float32' there, 'float16' now"),
-        ({"precision": "bf16"}, "precision 'fp32' there, 'bf16' now"),
+        pytest.param({"precision": "bf16"}, "precision 'fp32' there, 'bf16' now", marks=needs_bf16),
         ({"pretokenized": True}, "pretokenized False there, True now"),
         ({"window": 6}, "window 5 there, 6 now"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import elmo_helpers.model.lstm_kernel as kernel
+from conftest import needs_bf16
 from elmo_helpers.model.lstm import LSTMLayer
 
 LENGTHS = torch.tensor([5, 1, 7, 7, 3])
@@ -131,6 +132,7 @@ def test_without_gradient_the_same_and_nothing_is_kept():
     torch.testing.assert_close(gradient, expected)
 
 
+@needs_bf16
 @pytest.mark.parametrize("projection", [None, 16])
 def test_bfloat16_products_come_close(projection):
     torch.manual_seed(2)
@@ -149,6 +151,7 @@ def test_bfloat16_products_come_close(projection):
         assert 0 < (exact - rounded).norm() / exact.norm() < 0.02
 
 
+@needs_bf16
 def test_a_long_memory_is_kept_under_bfloat16():
     """A cell in bfloat16 would stop at 1, where its next number is 0.008 away from it."""
     layer = LSTMLayer(1, 2, 2, 3.0, 3.0)

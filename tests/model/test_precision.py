@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from conftest import TOY_TITLES
+from conftest import TOY_TITLES, needs_bf16
 from elmo_helpers import ElmoHelpersError, Encoder
 from elmo_helpers.model.precision import check_precision, product_dtype
 from elmo_helpers.training.batching import Batch
@@ -15,17 +15,19 @@ def batch_of(model) -> Batch:
     return Batch.of_words([title.split() for title in TOY_TITLES], model.character_vocabulary, model.vocabulary)
 
 
-def test_the_check_agrees_with_what_the_processor_does():
-    """Where bfloat16 is said to be there, PyTorch's LSTM computes in it."""
-    try:
-        check_precision("bf16", CPU)
-    except ElmoHelpersError as error:
-        assert str(error) == (
-            "precision='bf16': this processor has no instructions for bfloat16; use precision='fp32'."
-        )
-        return
+@needs_bf16
+def test_where_bfloat16_is_said_to_be_there_an_lstm_computes_in_it():
+    assert check_precision("bf16", CPU) == "bf16"
     lstm = torch.nn.LSTM(3, 4).bfloat16()
     assert lstm(torch.ones(2, 1, 3, dtype=torch.bfloat16))[0].isfinite().all()
+
+
+def test_elsewhere_it_is_refused(without_bf16):
+    with pytest.raises(ElmoHelpersError) as caught:
+        check_precision("bf16", CPU)
+    assert str(caught.value) == (
+        "precision='bf16': this processor has no instructions for bfloat16; use precision='fp32'."
+    )
 
 
 def test_other_names_are_refused():
