@@ -112,8 +112,10 @@ def encode_file(
     if flag("resume", resume) and flag("overwrite", overwrite):
         raise ElmoHelpersError("resume and overwrite: expected one of them, since one goes on and one begins anew.")
     rows, selection = InputRows(source), Selection(level, layers, pooling, mix)
+    processes = Processes(device)
+    model = (model if isinstance(model, BiLM) else BiLM.load(model)).to(processes.device)
     encoder = Encoder(model, batch_tokens=whole_number("batch_tokens", batch_tokens, 1), precision=precision)
-    selection.check(encoder.model.config)
+    selection.check(model.config)
     options = {
         "level": level,
         "layers": layers,
@@ -124,10 +126,8 @@ def encode_file(
         "pretokenized": flag("pretokenized", pretokenized),
         "window": window,
     }
-    processes = Processes(device)
-    encoder.model.to(processes.device)
     parts = parts_directory(output)
-    shards = ShardFiles(parts, window, schema_of(level, selection.vector_shape(encoder.model.config), dtype))
+    shards = ShardFiles(parts, window, schema_of(level, selection.vector_shape(model.config), dtype))
     header: dict[str, Any] = {}
     there = False
     with ExitStack() as until_the_end:
@@ -135,7 +135,7 @@ def encode_file(
             if processes.is_main:
                 header = {
                     "format": FORMAT,
-                    "model": fingerprint(encoder.model),
+                    "model": fingerprint(model),
                     "input": file_digest(source),
                     **options,
                 }
