@@ -14,6 +14,7 @@ import torch
 
 from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, TrainingConfig, evaluate, fine_tune, train
+from elmo_helpers.model.precision import has_bf16
 from elmo_helpers.training import loop as loop_module
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.optimization import clip_gradients
@@ -371,6 +372,10 @@ def test_a_run_that_is_paused_can_be_stopped(toy_corpus):
 
 def test_bf16_trains_nearly_the_same(toy_corpus):
     settings = TrainingConfig(epochs=20, batch_size=4, learning_rate=0.01)
+    if not has_bf16(torch.device("cpu")):
+        with pytest.raises(ElmoHelpersError, match="has no instructions for bfloat16"):
+            train(toy_corpus, TINY, replace(settings, precision="bf16"), progress=False)
+        return
     config = replace(TINY, hidden_dim=32, char_cnn=replace(TINY.char_cnn, filters=((1, 16), (2, 16))))
     runs = [
         train(toy_corpus, config, replace(settings, precision=precision), progress=False)
@@ -380,3 +385,27 @@ def test_bf16_trains_nearly_the_same(toy_corpus):
     assert rounded == pytest.approx(exact, rel=0.05)
     assert not torch.equal(weights(runs[0].model), weights(runs[1].model))
     assert all(p.dtype == torch.float32 for p in runs[1].model.parameters())
+
+
+def test_bf16_is_refused_before_anything_runs(toy_corpus, toy_model, tmp_path, monkeypatch):
+    monkeypatch.setattr("elmo_helpers.model.precision.has_bf16", lambda device: False)
+    settings = TrainingConfig(epochs=1, precision="bf16")
+    keywords = {"directory": tmp_path / "run", "progress": False}
+    for start in (
+        lambda: train(toy_corpus, TINY, settings, **keywords),
+        lambda: fine_tune(toy_model, toy_corpus, settings, **keywords),
+    ):
+        with pytest.raises(ElmoHelpersError, match=r"precision='bf16': .* no instructions .*use precision='fp32'"):
+            start()
+    assert not (tmp_path / "run").exists()
+    assert train(toy_corpus, TINY, replace(settings, precision="fp32"), **keywords).finished
+
+
+@pytest.mark.parametrize("precision", ["fp32", *(["bf16"] if has_bf16(torch.device("cpu")) else [])])
+def test_a_callers_autocast_changes_nothing(toy_corpus, precision):
+    settings = TrainingConfig(epochs=2, batch_size=3, learning_rate=0.01, precision=precision)
+    apart = train(toy_corpus, TINY, settings, validation=toy_corpus, progress=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        within = train(toy_corpus, TINY, settings, validation=toy_corpus, progress=False)
+    assert torch.equal(weights(apart.model), weights(within.model))
+    pd.testing.assert_frame_equal(untimed(apart.history), untimed(within.history), check_exact=True)
