@@ -248,6 +248,25 @@ def test_two_processes(nlp):
         same(doc.vector, nlp(doc.text).vector)
 
 
+@pytest.mark.filterwarnings("ignore:.*W109")
+def test_one_call_restores_vectors_beside_static_ones(nlp):
+    """What spaCy sends between processes, or keeps, has no hooks, and its vocabulary's vectors come to light."""
+    nlp.vocab.set_vector("cat", np.ones(10, dtype=np.float32))
+    doc = nlp("the cat sat")
+    kept = DocBin(docs=[doc]).to_bytes()
+    (from_bin,) = DocBin().from_bytes(kept).get_docs(nlp.vocab)
+    for again, restore in (
+        (Doc(nlp.vocab).from_bytes(doc.to_bytes()), set_vector_hooks),
+        (next(iter(nlp.pipe(["the cat sat"], n_process=2))), set_vector_hooks),
+        (from_bin, nlp.get_pipe("elmo")),
+    ):
+        assert again.vector.shape == (10,)
+        restore(again)
+        for mine, other in zip((again, again[1], again[0:2]), (doc, doc[1], doc[0:2]), strict=True):
+            same(mine.vector, other.vector)
+        assert again.similarity(doc) == pytest.approx(1)
+
+
 def test_changed_weights_are_noticed(nlp):
     before = nlp("the cat").tensor
     with torch.no_grad():
