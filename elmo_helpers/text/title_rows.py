@@ -99,15 +99,16 @@ def table_rows(
         ElmoHelpersError: A column is missing or is there twice, or a row is malformed.
     """
     longest = csv.field_size_limit() if longest is None else longest
-    table = csv.reader(text, delimiter=kind.separator, quoting=kind.quoting, strict=True)
+    # A header in quotes with other separators is an error to a strict reader, which cannot say what it holds.
+    top, table = (csv.reader(text, delimiter=kind.separator, quoting=kind.quoting, strict=s) for s in (False, True))
     line = 1
     try:
         header: list[str] = []
         while not header:
-            header = [name.strip() for name in _next_row(table, kind, longest)]
+            header = [name.strip() for name in _next_row(top, kind, longest)]
         places = _places(header, path, columns, kind)
         while True:
-            line = table.line_num + 1
+            line = top.line_num + table.line_num + 1
             fields = _next_row(table, kind, longest)
             if fields and len(fields) != len(header):
                 raise ElmoHelpersError(

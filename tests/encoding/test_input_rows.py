@@ -2,10 +2,12 @@
 
 import csv
 import gzip
+import os
 
 import pytest
 
 from elmo_helpers import ElmoHelpersError
+from elmo_helpers.encoding.corpus_encoding import encode_file
 from elmo_helpers.encoding.input_rows import InputRows
 
 
@@ -38,11 +40,14 @@ def test_text(tmp_path, name, text, expected):
     assert titles(tmp_path / name) == expected
 
 
-def test_csv(tmp_path):
-    rows = ["plain", 'with "quotes", and a comma', "two\nlines", "", "plain", " \N{PILE OF POO} ", "x" * 300_000]
-    for name, opened in (("t.csv", open), ("t.csv.gz", gzip.open)):
+@pytest.mark.parametrize("ending", ["csv", "tsv", "tab"])
+def test_tables(tmp_path, ending):
+    rows = ["plain", 'with "quotes", and a comma', '"so" it begins', "", "plain", " \N{PILE OF POO} ", "x" * 300_000]
+    if ending == "csv":
+        rows.append("two\nlines")
+    for name, opened in ((f"t.{ending}", open), (f"t.{ending}.gz", gzip.open)):
         with opened(tmp_path / name, "wt", newline="") as stream:
-            writer = csv.writer(stream)
+            writer = csv.writer(stream, "excel" if ending == "csv" else "excel-tab")
             writer.writerows([("id", " title", "more"), *((i, title, "x") for i, title in enumerate(rows))])
         assert titles(tmp_path / name) == rows
 
@@ -98,3 +103,13 @@ def test_an_open_quote_before_a_large_file(tmp_path, monkeypatch):
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ElmoHelpersError, match=r"none\.txt is missing"):
         list(InputRows(tmp_path / "none.txt"))
+
+
+def test_another_kind_or_a_pipe_is_refused_before_a_model_is_read(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"title": "a"}\n')
+    os.mkfifo(tmp_path / "t.txt")
+    before = sorted(tmp_path.iterdir())
+    for name, said in (("t.jsonl", r"t\.jsonl is JSON"), ("t.txt", r"t\.txt is a named pipe")):
+        with pytest.raises(ElmoHelpersError, match=said):
+            encode_file(tmp_path / "model", tmp_path / name, tmp_path / "vectors.h5", progress=False)
+    assert sorted(tmp_path.iterdir()) == before

@@ -74,7 +74,8 @@ def test_words_for_nothing_are_titles(read):
 
 
 @pytest.mark.parametrize(
-    "content", ["\ufefftitle,date\r\na,2001-01-01\r\n\r\nb,2001-01-02", "\n\n title ,date \ra,2001-01-01\rb,2001-01-02\r"]
+    "content",
+    ["\ufefftitle,date\r\na,2001-01-01\r\n\r\nb,2001-01-02", "\n\n title ,date \ra,2001-01-01\rb,2001-01-02\r"],
 )
 def test_byte_order_mark_line_ends_and_empty_lines(read, content):
     frame, counts = read(content)
