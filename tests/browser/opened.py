@@ -142,6 +142,10 @@ class Notebook:
                 missed += area.evaluate(TAKE_UNREACHED)
         return missed
 
+    def code(self, text: str) -> Locator:
+        """The text of the one cell of code in sight that holds `text`."""
+        return self.panel.locator(".jp-CodeCell .cm-content").filter(has_text=text)
+
     def pictures(self, area: Locator | None = None) -> list[str]:
         """Size and fingerprint of each picture that is to be seen."""
         return (area or self.panel).evaluate(PICTURES)
@@ -198,11 +202,21 @@ class Notebook:
         """Wait until `holds` gives something true."""
         wait_until(what, holds, seconds, self.page)
 
-    def save_and_reload(self) -> None:
-        """Save the notebook, and load the page anew."""
+    def type_at_the_end(self, cell: Locator, line: str) -> None:
+        """Type a line below all others of a cell."""
+        cell.click()
+        self.page.keyboard.press("Control+End")
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.type(line)
+
+    def save(self) -> None:
+        """Save the notebook."""
         self.menu("File", "Save Notebook")
-        saved = self.page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")
-        wait_until("the notebook is saved", lambda: saved.count() == 0, REACTION, self.page)
+        dirty = self.page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty")
+        wait_until("the notebook is saved", lambda: dirty.count() == 0, REACTION, self.page)
+
+    def reload(self) -> None:
+        """Load the page anew."""
         self.page.reload()
         self._wait_until_open()
 

@@ -34,7 +34,8 @@ class EachNotebook:
             return len(notebook.pictures()), len(notebook.widgets()), notebook.output_count()
 
         shown = seen()
-        notebook.save_and_reload()
+        notebook.save()
+        notebook.reload()
         notebook.waits_for(lambda: seen() == shown, f"pictures, widgets and outputs are there again: {shown}")
         assert notebook.undrawn() == []
 
