@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
@@ -180,18 +181,31 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     Raises:
         ElmoHelpersError: It is missing, is no ordinary file, or cannot be read.
     """
+    with open_ordinary(path) as file:
+        try:
+            if os.fstat(file.fileno()).st_size > memory():
+                raise _too_large(path)
+            return file.read()
+        except OSError as error:
+            raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
+        except MemoryError:
+            raise _too_large(path) from None
+
+
+def open_ordinary(path: str | os.PathLike) -> BinaryIO:
+    """The bytes of a file, open for reading.
+
+    Raises:
+        ElmoHelpersError: It is missing, is no ordinary file, or cannot be read.
+    """
     path = path_of("path", path)
     check_ordinary(path)
     try:
-        if path.stat().st_size > memory():
-            raise MemoryError
-        return path.read_bytes()
+        return path.open("rb")
     except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check the directory's name, or make it again.") from None
+        raise ElmoHelpersError(f"{path} is missing: check its name, or make it again.") from None
     except OSError as error:
         raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
-    except MemoryError:
-        raise _too_large(path) from None
 
 
 def parse_json(data: bytes, name: str | os.PathLike) -> object:

@@ -36,7 +36,7 @@ def only_one(lock: Path, what: str | os.PathLike) -> Iterator[None]:
         yield
         return
     check_ordinary(lock)
-    with writing(lock):
+    with writing(what):
         handle = _taken(lock)
     if handle is None:
         raise ElmoHelpersError(
@@ -46,7 +46,7 @@ def only_one(lock: Path, what: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     finally:
-        with writing(lock):
+        with writing(what):
             lock.unlink(missing_ok=True)
         os.close(handle)
 

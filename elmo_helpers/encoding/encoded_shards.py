@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,10 @@ DTYPES = {"float32": (np.float32, pa.float32()), "float16": (np.float16, pa.floa
 
 # A record batch, and later a row group, ends with the title that brings it to so many bytes.
 _BATCH_BYTES = 32 << 20
+
+GO_ON = "mend that, and go on with --resume"  # where a file of a run cannot be written
+
+_is_shard_name = re.compile(r"rows-\d{8,}\.arrow").fullmatch
 
 
 def schema_of(level: str, shape: tuple[int, ...], dtype: str) -> pa.Schema:
@@ -41,6 +46,11 @@ def schema_of(level: str, shape: tuple[int, ...], dtype: str) -> pa.Schema:
     return pa.schema([*columns, pa.field("vectors", vectors, nullable=False)])
 
 
+def is_shard(path: Path) -> bool:
+    """Whether it is the file of a shard."""
+    return _is_shard_name(path.name) is not None and path.is_file()
+
+
 class ShardFiles:
     """The shards of one output; shard k has the rows from k · size on, and the last one may have fewer."""
 
@@ -60,7 +70,7 @@ class ShardFiles:
 
     def done(self) -> set[int]:
         """The shards that are there, each of them whole."""
-        return {int(path.stem[5:]) for path in self.directory.glob("rows-*.arrow") if path.stem[5:].isdigit()}
+        return {int(path.stem[5:]) for path in self.directory.iterdir() if is_shard(path)}
 
     def write(self, k: int, rows: Iterable[tuple[int, str, EncodedTitle]]) -> None:
         """Write shard k from (line, title, its vectors), as they come.
@@ -68,7 +78,7 @@ class ShardFiles:
         Raises:
             ElmoHelpersError: The disk is full or cannot be written to, or a number is beyond float16.
         """
-        with whole_file(self.path(k)) as temporary:
+        with whole_file(self.path(k), remedy=GO_ON) as temporary:
             with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
                 for some in self._pieces(rows):
                     writer.write_batch(self._batch(some))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from elmo_helpers.encoding.encoded_shards import ShardFiles
+from elmo_helpers.encoding.hdf5_files import open_hdf5, writable_hdf5
 from elmo_helpers.encoding.sentence_index import SentenceIndex
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -44,36 +48,71 @@ def read_header(path: Path) -> Any:
         if path.suffix.lower() == ".parquet":
             header = (pq.read_schema(path).metadata or {}).get(HEADER.encode())
         else:
-            with h5py.File(path, "r") as file:
+            with open_hdf5(path) as file:
                 header = file.attrs.get(HEADER)
         return None if header is None else json.loads(header)
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, RuntimeError, ValueError, pa.ArrowException):
         return None
 
 
-def write_output(
-    path: Path, suffix: str, shards: ShardFiles, n_rows: int, header: dict[str, Any], *, progress: bool = False
+def make_output(
+    output: Path,
+    shards: ShardFiles,
+    n_rows: int,
+    header: dict[str, Any],
+    *,
+    aside: str = "output",
+    progress: bool = False,
 ) -> int:
-    """Write what the shards hold to `path`, and say how many words that were.
+    """Make the output of what the shards hold, whole or not at all, and say how many words that were.
 
     Args:
-        path: A new file, in a directory where temporary files may lie.
-        suffix: Of the name that it will have, which decides between HDF5 and Parquet.
+        output: Its suffix decides between HDF5 and Parquet.
         shards: All rows, complete.
         n_rows: How many there are.
         header: What they were made with.
+        aside: Its name in the shards' directory, where it lies until it is whole.
         progress: Show a progress bar.
 
     Raises:
         ElmoHelpersError: A shard is missing or damaged, or the sentence index is too large for HDF5.
+        OSError: The disk is full, or cannot be written to.
     """
-    with tqdm(total=n_rows, desc="writing", unit=" rows", unit_scale=True, disable=not progress) as bar:
-        batches = _counted(shards.read(n_rows), bar)
-        if suffix.lower() == ".parquet":
-            return _write_parquet(path, shards, batches, header)
-        if "vectors" in shards.schema.names:
-            return _write_token_hdf5(path, shards, batches, header)
-        return _write_title_hdf5(path, shards, batches, n_rows, header)
+    made = shards.directory / aside
+    try:
+        with tqdm(total=n_rows, desc="writing", unit=" rows", unit_scale=True, disable=not progress) as bar:
+            words = _write(made, output.suffix, shards, _counted(shards.read(n_rows), bar), n_rows, header)
+        with made.open("rb") as stream:
+            os.fsync(stream.fileno())
+        made.replace(output)
+    except sqlite3.Error as error:
+        raise OSError(str(error)) from error
+    finally:
+        made.unlink(missing_ok=True)  # half of it would take the room that is missing
+    return words
+
+
+def try_output(output: Path, shards: ShardFiles, header: dict[str, Any]) -> None:
+    """Make an output without rows beside the real one's place, so that what would fail at the end fails now.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    handle, name = tempfile.mkstemp(prefix=".", suffix=output.suffix, dir=output.parent)
+    os.close(handle)
+    trial = Path(name)
+    try:
+        make_output(trial, shards, 0, header, aside=".trial")
+    finally:
+        trial.unlink(missing_ok=True)
+
+
+def _write(path: Path, suffix: str, shards: ShardFiles, batches: Batches, n_rows: int, header: dict[str, Any]) -> int:
+    if suffix.lower() == ".parquet":
+        return _write_parquet(path, shards, batches, header)
+    if "vectors" in shards.schema.names:
+        return _write_token_hdf5(path, shards, batches, header)
+    return _write_title_hdf5(path, shards, batches, n_rows, header)
 
 
 def _counted(batches: Batches, bar: tqdm) -> Batches:
@@ -99,7 +138,7 @@ def _write_parquet(path: Path, shards: ShardFiles, batches: Batches, header: dic
 def _write_title_hdf5(path: Path, shards: ShardFiles, batches: Batches, n_rows: int, header: dict[str, Any]) -> int:
     """Datasets `vectors` (N, dim) or (N, layers, dim), and `titles` (N,) of strings."""
     words = 0
-    with _hdf5(path, header) as file:
+    with _hdf5(path, header) as (file, check):
         vectors = file.create_dataset("vectors", (n_rows, *shards.shape), shards.dtype)
         titles = file.create_dataset("titles", (n_rows,), h5py.string_dtype())
         for batch in batches:
@@ -109,6 +148,7 @@ def _write_title_hdf5(path: Path, shards: ShardFiles, batches: Batches, n_rows: 
             # HDF5's strings end at their first NUL.
             titles[rows] = [title.replace("\0", "\N{REPLACEMENT CHARACTER}") for title in _titles(batch)]
             words += len(batch.column("tokens").values)
+            check()
     return words
 
 
@@ -117,7 +157,7 @@ def _write_token_hdf5(path: Path, shards: ShardFiles, batches: Batches, header: 
     words = 0
     index = SentenceIndex(path.parent)
     try:
-        with _hdf5(path, header) as file:
+        with _hdf5(path, header) as (file, check):
             kind = h5py.h5t.py_create(shards.dtype)
             settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
             settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
@@ -136,6 +176,7 @@ def _write_token_hdf5(path: Path, shards: ShardFiles, batches: Batches, header: 
                     place.write(h5py.h5s.ALL, h5py.h5s.ALL, own)
                 index.add([title.strip() for title in _titles(batch)], lines)
                 words += len(vectors)
+                check()
         index.write(path)
     finally:
         index.close()
@@ -143,10 +184,11 @@ def _write_token_hdf5(path: Path, shards: ShardFiles, batches: Batches, header: 
 
 
 @contextmanager
-def _hdf5(path: Path, header: dict[str, Any]) -> Iterator[h5py.File]:
-    with h5py.File(path, "w", libver=_LIBVER) as file:
+def _hdf5(path: Path, header: dict[str, Any]) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
+    """A new file, and a function that raises what the disk has refused so far."""
+    with writable_hdf5(path, libver=_LIBVER) as (file, check):
         file.attrs[HEADER] = json.dumps(header)
-        yield file
+        yield file, check
 
 
 def _titles(batch: pa.RecordBatch) -> list[str]:

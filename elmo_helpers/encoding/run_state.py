@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from elmo_helpers.encoding.output_files import read_header
+from elmo_helpers.encoding.encoded_shards import ShardFiles, is_shard
+from elmo_helpers.encoding.output_files import read_header, try_output
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import holds_format, read_json, whole_file, write_json
+from elmo_helpers.files import holds_format, open_ordinary, read_json, whole_file, write_json
 from elmo_helpers.model.bilm import BiLM
 
 FORMAT = "elmo_helpers encoding 1"
@@ -29,26 +31,30 @@ def parts_directory(output: Path) -> Path:
     return output.with_name(output.name + ".parts")
 
 
-def begin_or_resume(output: Path, header: dict[str, Any], *, resume: bool, overwrite: bool) -> bool:
+def begin_or_resume(output: Path, header: dict[str, Any], shards: ShardFiles, *, resume: bool, overwrite: bool) -> bool:
     """Make the directory of the parts ready for a run, and say whether the output is there already as asked for.
 
     Args:
         output: The file to be made.
         header: What it is made with.
+        shards: What will be made of it on the way.
         resume: Go on with what is there.
         overwrite: Remove what a run has left.
 
     Raises:
         ElmoHelpersError: There is something that is neither to be gone on with nor to be replaced.
+        OSError: The output could not be written, nor anything on the way to it.
     """
     parts = parts_directory(output)
     if output.exists() and not output.is_file():
         raise ElmoHelpersError(f"{output} is no ordinary file, and a file is to be written there: name another path.")
-    left = parts.exists() and not (parts.is_dir() and all(file.name.startswith(".") for file in parts.iterdir()))
-    if left and not holds_format(parts / HEADER_FILE, FORMAT):
+    is_directory = parts.is_dir() and not parts.is_symlink()
+    left = os.path.lexists(parts) and not (is_directory and all(file.name.startswith(".") for file in parts.iterdir()))
+    if left and not (is_directory and holds_format(parts / HEADER_FILE, FORMAT)):
         raise ElmoHelpersError(f"{parts} holds something else than parts of an output: remove it, or name another one.")
     if overwrite:
-        shutil.rmtree(parts, ignore_errors=True)
+        if left:
+            shutil.rmtree(parts)
     elif resume:
         if output.exists():
             made_with = read_header(output)
@@ -67,8 +73,9 @@ def begin_or_resume(output: Path, header: dict[str, Any], *, resume: bool, overw
         raise ElmoHelpersError(f"{output} is there already: name another output, or replace it with --overwrite.")
     parts.mkdir(parents=True, exist_ok=True)
     for file in parts.iterdir():  # what a kill has left half written
-        if (file.name != HEADER_FILE and not file.name.endswith(".arrow")) or file.name.startswith("."):
+        if (file.name != HEADER_FILE and not is_shard(file)) or file.name.startswith("."):
             file.unlink()
+    try_output(output, shards, header)
     if not (parts / HEADER_FILE).exists():
         with whole_file(parts / HEADER_FILE) as temporary:
             write_json(temporary, header)
@@ -90,15 +97,13 @@ def file_digest(path: Path) -> str:
     """The same of a file's bytes.
 
     Raises:
-        ElmoHelpersError: It is missing, or cannot be read.
+        ElmoHelpersError: It is missing, is no ordinary file, or cannot be read.
     """
-    try:
-        with path.open("rb") as stream:
+    with open_ordinary(path) as stream:
+        try:
             return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check its name.") from None
-    except OSError as error:
-        raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a readable file.") from None
+        except OSError as error:
+            raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a readable file.") from None
 
 
 def _others(path: Path, before: Any, now: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from elmo_helpers.encoding.hdf5_files import writable_hdf5
 from elmo_helpers.errors import ElmoHelpersError
 
 NAME = "sentence_to_index"
@@ -26,7 +27,8 @@ class SentenceIndex:
         """An empty index, whose files in `directory` are temporary."""
         self._database, self._json = directory / "sentences.sqlite", directory / "sentences.json"
         self._remove()
-        self._table = sqlite3.connect(self._database, isolation_level=None)
+        # Nobody else knows of this file, and some file systems have no locks.
+        self._table = sqlite3.connect(f"{self._database.absolute().as_uri()}?nolock=1", isolation_level=None, uri=True)
         self._table.execute("PRAGMA journal_mode=OFF")
         self._table.execute("PRAGMA synchronous=OFF")
         self._table.execute("PRAGMA temp_store=FILE")
@@ -52,7 +54,7 @@ class SentenceIndex:
                 f"The sentence index would be {size:,} bytes and HDF5 holds {_MAX_BYTES:,} in one string: cut the "
                 f"input in parts, or name an OUTPUT that ends in .parquet."
             )
-        with h5py.File(path, "r+") as file:
+        with writable_hdf5(path, "r+") as (file, _):
             place = _reserve(file, size)
         with path.open("r+b") as target, self._json.open("rb") as source:
             target.seek(place)
