@@ -14,8 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from elmo_helpers.checks import flag, instance, shown
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import whole_file
+from elmo_helpers.files import path_of, whole_file
 from elmo_helpers.model.model_card import CARD, Run, model_card
 from elmo_helpers.model.storage import FILES
 
@@ -52,17 +53,14 @@ class HubModel:
         Raises:
             ElmoHelpersError: There is no such model, a file cannot be fetched, is missing or damaged.
         """
-        directory = Path(name)
-        try:
-            is_directory = directory.is_dir()
-        except (OSError, ValueError):  # too long for a name, or with a zero byte in it
-            is_directory = False
-        if is_directory:
-            return cls.load(directory)
+        # A name that is too long, or has a zero byte in it, is none of a directory.
+        if isinstance(name, str | os.PathLike) and os.path.isdir(Path(name)):
+            return cls.load(name)
         if not isinstance(name, str) or not _is_repo_id(name):
+            given = " ".join(os.fspath(name).split()) if isinstance(name, str | Path) else shown(name)
             raise ElmoHelpersError(
-                f"{os.fspath(name)!s:.200} is no directory: name one that BiLM.save wrote, or a model on the Hugging "
-                "Face Hub as 'owner/name'."
+                f"{given:.200} is no directory: name one that BiLM.save wrote, or a model on the Hugging Face Hub as "
+                "'owner/name'."
             )
         with _hub(f"{name} is no directory here, and cannot be fetched from the Hugging Face Hub") as hub:
             fetched = hub.snapshot_download(
@@ -70,8 +68,8 @@ class HubModel:
                 revision=revision,
                 token=token,
                 cache_dir=cache_dir,
-                force_download=force_download,
-                local_files_only=local_files_only,
+                force_download=flag("force_download", force_download),
+                local_files_only=flag("local_files_only", local_files_only),
                 allow_patterns=list(FILES),
                 library_name="elmo_helpers",
             )
@@ -88,9 +86,10 @@ class HubModel:
         Raises:
             ElmoHelpersError: The directory cannot be written to, or `run` holds no run or other weights.
         """
-        card = Path(directory) / CARD
+        directory = path_of("directory", directory)
+        card = directory / CARD
         # Read before the model is written, which may be to the directory of the run itself.
-        text = None if card.exists() else self._card(Path(directory).resolve().name, run)
+        text = None if os.path.exists(card) else self._card(os.path.basename(os.path.realpath(directory)), run)
         self.save(directory)
         if text is not None:
             with whole_file(card) as temporary:
@@ -122,8 +121,11 @@ class HubModel:
             The address of the commit.
 
         Raises:
-            ElmoHelpersError: `run` holds no run or other weights, or the Hub refuses.
+            ElmoHelpersError: An argument is of the wrong kind, `run` holds no run or other weights, or the Hub refuses.
         """
+        instance("repo_id", repo_id, str, "'owner/name', or a name among your own")
+        private = None if private is None else flag("private", private)
+        create_pr = None if create_pr is None else flag("create_pr", create_pr)
         with TemporaryDirectory() as temporary:
             directory = Path(temporary)
             self.save(directory)

@@ -71,6 +71,58 @@ def test_a_name_of_no_directory_and_no_repository(name, no_hub, tmp_path, monkey
         BiLM.from_pretrained(name)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [None, 3, True, b"model", ["model"], {"model": 1}, float("nan"), "x" * 5000, "a\0b", "a\nb", "a\ud800b"],
+    ids=lambda name: ascii(name)[:12],
+)
+def test_what_is_no_name_of_a_model(name, no_hub, toy_model, tmp_path):
+    with pytest.raises(ElmoHelpersError, match="no directory") as caught:
+        BiLM.from_pretrained(name)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 400
+    with pytest.raises(ElmoHelpersError):
+        toy_model.save_pretrained(tmp_path / "model", run="nowhere" if name is None else name)
+    if name != "a\nb":  # which a directory may be called
+        with pytest.raises(ElmoHelpersError):
+            toy_model.save_pretrained(name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["https://huggingface.co/owner/name", "hf://owner/name", "file:///models/one"])
+def test_an_address_is_told_whole(address, no_hub, toy_model):
+    with pytest.raises(ElmoHelpersError) as caught:
+        BiLM.from_pretrained(address)
+    assert str(caught.value).startswith(f"{address} is no directory")
+    with pytest.raises(ElmoHelpersError, match=f"directory: {address} is an address"):
+        toy_model.save_pretrained(address)
+
+
+@pytest.mark.parametrize("argument", ["force_download", "local_files_only"])
+def test_truth_values_are_truth_values(argument):
+    with pytest.raises(ElmoHelpersError, match=f"{argument}='no'"):
+        BiLM.from_pretrained("owner/name", **{argument: "no"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"repo_id": None}, "repo_id=None"),
+        ({"repo_id": Path("owner/name")}, "repo_id="),
+        ({"private": "no"}, "private='no'"),
+        ({"create_pr": "no"}, "create_pr='no'"),
+        ({"run": 3}, "run=3"),
+        ({"run": "https://host/run"}, "https://host/run"),
+        ({"run": "x" * 5000}, "run"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_cannot_be_pushed(toy_model, hub, arguments, name):
+    with pytest.raises(ElmoHelpersError, match=name):
+        toy_model.push_to_hub(**{"repo_id": "owner/name", **arguments})
+    assert hub.calls == []
+
+
 def test_without_the_hubs_library(toy_model, no_hub):
     with pytest.raises(ElmoHelpersError, match=r"elmo_helpers\[hub\]"):
         BiLM.from_pretrained("owner/name")
@@ -258,6 +310,14 @@ def test_into_the_directory_of_the_run_itself(run):
     BiLM.load(run).save_pretrained(run)
     assert "## Perplexity" in card_of(run)[0]
     assert (run / "training" / "run.json").is_file()
+
+
+def test_a_byte_order_mark_before_a_runs_figures(run, tmp_path):
+    for name in ("history.csv", "run.json"):
+        path = run / "training" / name
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    BiLM.load(run).save_pretrained(tmp_path / "model", run=run)
+    assert "## Perplexity" in card_of(tmp_path / "model")[0]
 
 
 @pytest.mark.parametrize(("file", "content"), [("history.csv", "step,perplexity\n1,abc\n"), ("run.json", "{}")])
