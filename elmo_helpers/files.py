@@ -34,7 +34,7 @@ def path_of(name: str, value: object) -> Path:
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike, *, remedy: str = _MEND) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str], *, remedy: str = _MEND) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place only if the block succeeds.
 
     Args:
@@ -63,7 +63,7 @@ def whole_file(path: str | os.PathLike, *, remedy: str = _MEND) -> Iterator[Path
 
 @contextmanager
 def whole_directory(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     *,
     header: str,
     format_name: str,
@@ -137,7 +137,7 @@ def exchange(new: Path, path: Path, is_ours: Callable[[str], object] = lambda na
     shutil.rmtree(old)
 
 
-def _link(source: str | os.PathLike, target: str | os.PathLike) -> None:
+def _link(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Give a file one more name: nothing is copied, and a pipe or a device stays what it is."""
     try:
         os.link(source, target, follow_symlinks=False)
@@ -147,7 +147,7 @@ def _link(source: str | os.PathLike, target: str | os.PathLike) -> None:
 
 
 @contextmanager
-def writing(path: str | os.PathLike, remedy: str = _MEND) -> Iterator[None]:
+def writing(path: str | os.PathLike[str], remedy: str = _MEND) -> Iterator[None]:
     """Run a block that writes to `path`; what the operating system refuses ends in one sentence.
 
     Raises:
@@ -161,12 +161,12 @@ def writing(path: str | os.PathLike, remedy: str = _MEND) -> Iterator[None]:
         raise ElmoHelpersError(f"{path} cannot be written ({why:.200}): {remedy}.") from error
 
 
-def write_json(path: str | os.PathLike, data: object) -> None:
+def write_json(path: str | os.PathLike[str], data: object) -> None:
     """Write `data` as UTF-8 JSON, readable by people."""
     Path(path).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def read_json(path: str | os.PathLike) -> object:
+def read_json(path: str | os.PathLike[str]) -> object:
     """Read a UTF-8 JSON file.
 
     Raises:
@@ -175,7 +175,7 @@ def read_json(path: str | os.PathLike) -> object:
     return parse_json(read_bytes(path), path)
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """All of a file.
 
     Raises:
@@ -192,7 +192,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
             raise _too_large(path) from None
 
 
-def open_ordinary(path: str | os.PathLike) -> BinaryIO:
+def open_ordinary(path: str | os.PathLike[str]) -> BinaryIO:
     """The bytes of a file, open for reading.
 
     Raises:
@@ -208,7 +208,7 @@ def open_ordinary(path: str | os.PathLike) -> BinaryIO:
         raise ElmoHelpersError(f"{path} cannot be read ({error.strerror}): name a file that can.") from None
 
 
-def parse_json(data: bytes, name: str | os.PathLike) -> object:
+def parse_json(data: bytes, name: str | os.PathLike[str]) -> object:
     """What UTF-8 JSON says, with or without a byte order mark before it.
 
     Args:
@@ -226,7 +226,7 @@ def parse_json(data: bytes, name: str | os.PathLike) -> object:
         raise _too_large(name) from None
 
 
-def _too_large(name: str | os.PathLike) -> ElmoHelpersError:
+def _too_large(name: str | os.PathLike[str]) -> ElmoHelpersError:
     return ElmoHelpersError(f"{name} needs more memory than there is: restore it, or name another.")
 
 
@@ -238,7 +238,7 @@ def memory() -> float:
         return math.inf
 
 
-def check_ordinary(path: str | os.PathLike, *, open_pipe: bool = False) -> None:
+def check_ordinary(path: str | os.PathLike[str], *, open_pipe: bool = False) -> None:
     """Check that what is at `path`, if anything is, is an ordinary file: a pipe or a device may be waited for for ever.
 
     Args:
@@ -264,7 +264,7 @@ def check_ordinary(path: str | os.PathLike, *, open_pipe: bool = False) -> None:
     )
 
 
-def _can_be_a_name(value: str | os.PathLike) -> bool:
+def _can_be_a_name(value: str | os.PathLike[str]) -> bool:
     try:
         return isinstance(os.fspath(value), str) and b"\0" not in os.fsencode(value)
     except UnicodeEncodeError:  # half a character

@@ -18,7 +18,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems 
 
 
 @contextmanager
-def only_one(lock: Path, what: str | os.PathLike) -> Iterator[None]:
+def only_one(lock: Path, what: str | os.PathLike[str]) -> Iterator[None]:
     """Run a block that no other process runs at the same time with the same `lock`.
 
     The file is there as long as the block runs, and locked. The lock ends with the process, however that ends, so what

@@ -51,9 +51,9 @@ class EncodedFile:
 
 
 def encode_file(
-    model: BiLM | str | os.PathLike,
-    source: str | os.PathLike,
-    output: str | os.PathLike,
+    model: BiLM | str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     level: str = "tokens",
     layers: str = "all",

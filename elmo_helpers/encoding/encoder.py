@@ -50,7 +50,7 @@ class Encoder:
 
     def __init__(
         self,
-        model: BiLM | str | os.PathLike,
+        model: BiLM | str | os.PathLike[str],
         mix: ScalarMix | None = None,
         batch_size: int = 64,
         *,

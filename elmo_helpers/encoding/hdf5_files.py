@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
+def open_hdf5(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """An HDF5 file for reading.
 
     Raises:
@@ -34,7 +34,7 @@ def open_hdf5(path: str | os.PathLike) -> Iterator[h5py.File]:
 
 @contextmanager
 def writable_hdf5(
-    path: str | os.PathLike, mode: str = "w", **options: Any
+    path: str | os.PathLike[str], mode: str = "w", **options: Any
 ) -> Iterator[tuple[h5py.File, Callable[[], None]]]:
     """An HDF5 file for writing, and a function that raises what the disk has refused so far.
 

@@ -55,7 +55,7 @@ class Fill(NamedTuple):
 class Scorer:
     """Scores of words from a trained biLM that has a softmax; exact, without dropout, whatever its softmax."""
 
-    def __init__(self, model: BiLM | str | os.PathLike, batch_size: int = 64) -> None:
+    def __init__(self, model: BiLM | str | os.PathLike[str], batch_size: int = 64) -> None:
         """A scorer.
 
         Args:

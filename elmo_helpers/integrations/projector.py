@@ -20,7 +20,7 @@ _NOTHING = "(none)"  # the projector skips a line of blanks, and all labels afte
 
 
 def write_projector(
-    directory: str | os.PathLike,
+    directory: str | os.PathLike[str],
     vectors: np.ndarray,
     labels: Sequence[object] | Mapping[str, Sequence[object]] | pd.DataFrame,
     *,

@@ -50,7 +50,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        model: BiLM | str | os.PathLike | None = None,
+        model: BiLM | str | os.PathLike[str] | None = None,
         *,
         pooling: str = "mean",
         layers: str | Sequence[float] = "average",

@@ -99,7 +99,7 @@ class ElmoComponent(Pipe):
 
     def __init__(
         self,
-        model: BiLM | str | os.PathLike | None = None,
+        model: BiLM | str | os.PathLike[str] | None = None,
         name: str = "elmo",
         *,
         layers: str | list[float] = "average",
@@ -201,11 +201,11 @@ class ElmoComponent(Pipe):
         self._set_vectors([example.predicted for example in examples])
         return {} if losses is None else losses
 
-    def to_disk(self, path: str | os.PathLike, *, exclude: Iterable[str] = ()) -> None:
+    def to_disk(self, path: str | os.PathLike[str], *, exclude: Iterable[str] = ()) -> None:
         """Write the model to the directory `path`, as `BiLM.save` does; the settings are in the pipeline's own."""
         self.model.save(path)
 
-    def from_disk(self, path: str | os.PathLike, *, exclude: Iterable[str] = ()) -> ElmoComponent:
+    def from_disk(self, path: str | os.PathLike[str], *, exclude: Iterable[str] = ()) -> ElmoComponent:
         """Take the model that `to_disk` wrote.
 
         Raises:

@@ -38,8 +38,8 @@ class Elmo(nn.Module):
 
     def __init__(
         self,
-        options_file: str | os.PathLike | None,
-        weight_file: str | os.PathLike | None,
+        options_file: str | os.PathLike[str] | None,
+        weight_file: str | os.PathLike[str] | None,
         num_output_representations: int,
         requires_grad: bool = False,
         do_layer_norm: bool = False,

@@ -35,10 +35,10 @@ _DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeErro
 
 
 def load_official(
-    source: str | os.PathLike,
-    weights: str | os.PathLike | None = None,
+    source: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
     *,
-    vocabulary: str | os.PathLike | WordVocabulary | None = None,
+    vocabulary: str | os.PathLike[str] | WordVocabulary | None = None,
     softmax: bool | None = None,
     text: TextConfig | None = None,
 ) -> BiLM:
@@ -105,7 +105,7 @@ def load_official(
     return model.eval()
 
 
-def save_official(model: BiLM, directory: str | os.PathLike, *, softmax: bool = False) -> None:
+def save_official(model: BiLM, directory: str | os.PathLike[str], *, softmax: bool = False) -> None:
     """Write a model as published files, whole or not at all: options.json, weights.hdf5 and vocabulary.txt.
 
     Args:

@@ -317,12 +317,12 @@ class BiLM(HubModel, nn.Module):
             states.append(state)
         return outputs, states
 
-    def save(self, directory: str | os.PathLike) -> None:
+    def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
         write_model(directory, self.config, self.text, self.vocabulary, self.state_dict())
 
     @classmethod
-    def load(cls, directory: str | os.PathLike) -> BiLM:
+    def load(cls, directory: str | os.PathLike[str]) -> BiLM:
         """Read a model that `save` wrote; it gives the same numbers, and is in evaluation mode.
 
         Raises:

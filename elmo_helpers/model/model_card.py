@@ -61,7 +61,7 @@ class Run:
     is_fine_tuned: bool
 
     @classmethod
-    def read(cls, directory: str | os.PathLike, weights: dict[str, Tensor]) -> Self:
+    def read(cls, directory: str | os.PathLike[str], weights: dict[str, Tensor]) -> Self:
         """The run in `directory`, which has trained these weights.
 
         Raises:

@@ -27,7 +27,7 @@ _FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
 
 def write_model(
-    directory: str | os.PathLike,
+    directory: str | os.PathLike[str],
     config: BiLMConfig,
     text: TextConfig,
     vocabulary: WordVocabulary,
@@ -40,12 +40,12 @@ def write_model(
         write_tensors(path / "model.safetensors", weights)
 
 
-def is_model(directory: str | os.PathLike) -> bool:
+def is_model(directory: str | os.PathLike[str]) -> bool:
     """Whether `write_model` has written to `directory`."""
     return holds_format(Path(directory) / FILES[0], FORMAT)
 
 
-def read_model(directory: str | os.PathLike) -> tuple[BiLMConfig, TextConfig, WordVocabulary, dict[str, Tensor]]:
+def read_model(directory: str | os.PathLike[str]) -> tuple[BiLMConfig, TextConfig, WordVocabulary, dict[str, Tensor]]:
     """Read what `write_model` wrote.
 
     Raises:
@@ -107,7 +107,7 @@ def read_tensors(path: Path, remedy: str) -> dict[str, Tensor]:
 
 
 def check_weights(
-    weights: Mapping[str, Tensor], expected: Iterable[tuple[str, tuple[int, ...]]], file: str | os.PathLike
+    weights: Mapping[str, Tensor], expected: Iterable[tuple[str, tuple[int, ...]]], file: str | os.PathLike[str]
 ) -> None:
     """Check that the weights in a file have the names and shapes that a configuration asks for.
 
@@ -132,7 +132,7 @@ def check_weights(
             )
 
 
-def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...] | None, file: str | os.PathLike) -> None:
+def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...] | None, file: str | os.PathLike[str]) -> None:
     found = wanted = "nothing of that name"
     if tensor is not None:
         found = f"{'float' if tensor.dtype in _FLOATS else tensor.dtype} {tuple(tensor.shape)}"

@@ -224,7 +224,7 @@ class Corpus:
         """
         return self.characters[self._padded(self._rows_at(indices), length)[0]]
 
-    def save(self, directory: str | os.PathLike) -> None:
+    def save(self, directory: str | os.PathLike[str]) -> None:
         """Write this view as a directory of one shard, whole or not at all; an earlier corpus there is replaced.
 
         Lexicon and vocabulary are written as they are, so that all ids keep their meaning.
@@ -238,7 +238,7 @@ class Corpus:
             write_tables(self._data.tables, [write_shard(batch, temporary, 0)], temporary)
 
     @classmethod
-    def load(cls, directory: str | os.PathLike) -> Corpus:
+    def load(cls, directory: str | os.PathLike[str]) -> Corpus:
         """Read a corpus that `save` or `prepare_corpus` wrote.
 
         Characters stay on disk, memory-mapped, and so do the titles of one shard. Those of several shards are put

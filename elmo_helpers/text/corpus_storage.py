@@ -74,7 +74,7 @@ class CorpusData:
 
 
 @contextmanager
-def corpus_directory(directory: str | os.PathLike) -> Iterator[Path]:
+def corpus_directory(directory: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty directory to write a corpus in; it takes the place of `directory` only if the block succeeds.
 
     Raises:
@@ -106,7 +106,7 @@ def write_tables(tables: CorpusTables, shards: list[Shard], directory: Path) -> 
     write_json(directory / HEADER, header)
 
 
-def read_tables(directory: str | os.PathLike) -> tuple[CorpusTables, list[Shard]]:
+def read_tables(directory: str | os.PathLike[str]) -> tuple[CorpusTables, list[Shard]]:
     """Read all but the shards; the characters stay on disk, memory-mapped.
 
     Raises:
@@ -134,7 +134,7 @@ def read_tables(directory: str | os.PathLike) -> tuple[CorpusTables, list[Shard]
     return tables, header["shards"]
 
 
-def read_corpus(directory: str | os.PathLike) -> CorpusData:
+def read_corpus(directory: str | os.PathLike[str]) -> CorpusData:
     """A whole corpus: of one shard memory-mapped, of several put together in memory.
 
     Raises:

@@ -25,7 +25,7 @@ _DEFAULTS = {"min_count": 3, "max_size": None, "split": "document", "valid": 0.0
 
 def prepare_corpus(
     titles: Files,
-    directory: str | os.PathLike,
+    directory: str | os.PathLike[str],
     *,
     valid_titles: Files | None = None,
     test_titles: Files | None = None,
@@ -104,7 +104,7 @@ def _is_newer(files: dict[str, list[Path]], made: Path) -> bool:
     return any(path.stat().st_mtime > made.stat().st_mtime for path in paths)
 
 
-def _refuse_others(directory: str | os.PathLike, there: dict[str, Any], asked: dict[str, Any]) -> None:
+def _refuse_others(directory: str | os.PathLike[str], there: dict[str, Any], asked: dict[str, Any]) -> None:
     """Refuse a corpus that is `there` with other settings than those `asked` for; None asks for nothing."""
     for name, wanted in asked.items():
         # A corpus that Corpus.save wrote does not know its files.

@@ -41,7 +41,7 @@ class CorpusShards(Sequence[Corpus]):
         self._shards = [shard for shard in shards if shard.titles[self._part]]
 
     @classmethod
-    def load(cls, directory: str | os.PathLike) -> CorpusShards:
+    def load(cls, directory: str | os.PathLike[str]) -> CorpusShards:
         """Open a corpus that `prepare_corpus` or `Corpus.save` wrote, without reading its titles.
 
         Raises:

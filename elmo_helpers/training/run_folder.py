@@ -35,7 +35,7 @@ FORMAT = "elmo_helpers run 1"
 class RunFolder:
     """The directory of one run; see above."""
 
-    def __init__(self, directory: str | os.PathLike) -> None:
+    def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.realpath(directory))
         self.training = self.path / "training"
         self._header = self.training / "run.json"

@@ -85,7 +85,7 @@ def train(
     config: TrainingConfig | None = None,
     *,
     validation: Corpus | CorpusShards | None = None,
-    directory: str | os.PathLike | None = None,
+    directory: str | os.PathLike[str] | None = None,
     device: torch.device | str = "auto",
     resume: bool = False,
     overwrite: bool = False,
@@ -140,12 +140,12 @@ def train(
 
 
 def fine_tune(
-    model: BiLM | str | os.PathLike,
+    model: BiLM | str | os.PathLike[str],
     corpus: Corpus | CorpusShards,
     config: TrainingConfig | None = None,
     *,
     validation: Corpus | CorpusShards | None = None,
-    directory: str | os.PathLike | None = None,
+    directory: str | os.PathLike[str] | None = None,
     device: torch.device | str = "auto",
     resume: bool = False,
     overwrite: bool = False,
