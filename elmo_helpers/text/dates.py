@@ -12,6 +12,9 @@ import pandas as pd
 
 from elmo_helpers.errors import ElmoHelpersError
 
+# What stands where a date is missing, in lower case; \N is a database's.
+MISSING = ("", "nan", "nat", "na", "n/a", "<na>", "none", "null", r"\n")
+
 _LONGEST = 100  # characters of a date; browsers write 65, with the name of the time zone
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

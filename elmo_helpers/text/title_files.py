@@ -18,14 +18,12 @@ import pandas as pd
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import check_ordinary
-from elmo_helpers.text.dates import FileDates
+from elmo_helpers.text.dates import MISSING, FileDates
 from elmo_helpers.text.title_rows import TableKind, table_kind, table_rows, text_lines
 
 BLOCK = 100_000  # rows held as Python objects at a time
 
 Files = str | os.PathLike | Sequence[str | os.PathLike]
-
-_MISSING_DATES = ("", "nan", "nat", "na", "n/a", "<na>", "none", "null", r"\n")  # in lower case; \N is a database's
 
 
 def title_files(name: str, files: Files) -> list[Path]:
@@ -75,7 +73,7 @@ def title_blocks(path: Path, size: int = BLOCK) -> Iterator[tuple[pd.DataFrame, 
         piece = pd.DataFrame(block, columns=["line", "title", "date"]).astype({"title": "str", "date": "str"})
         days = dates.days(piece["line"], piece["date"])
         no_title = piece["title"] == ""
-        no_date = ~no_title & piece["date"].str.strip().str.lower().isin(_MISSING_DATES)
+        no_date = ~no_title & piece["date"].str.strip().str.lower().isin(MISSING)
         kept = ~(no_title | no_date)
         unreadable = kept & days.isna() & piece["date"].notna()
         if unreadable.any():

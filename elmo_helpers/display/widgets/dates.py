@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.text.dates import MISSING, read_date
 
 
 def checked_dates(dates: Sequence[object] | NDArray[np.datetime64] | None, n: int) -> NDArray[np.datetime64]:
@@ -23,7 +25,10 @@ def checked_dates(dates: Sequence[object] | NDArray[np.datetime64] | None, n: in
         if isinstance(dates, np.ndarray) and dates.dtype.kind == "M":  # which holds any year already
             days = dates.astype("datetime64[D]")
         else:
-            read = pd.to_datetime(pd.Series(list(dates)), format="ISO8601")
+            given = list(dates)
+            if incomplete := [date for date in given if not _is_whole(date)]:
+                raise ValueError(f"{incomplete[0]!r} is no whole date")
+            read = pd.to_datetime(pd.Series(given), format="ISO8601")
             # Of a time with a zone the day is that of its own place.
             days = (read if read.dt.tz is None else read.dt.tz_localize(None)).to_numpy().astype("datetime64[D]")
     except (TypeError, ValueError) as error:
@@ -32,6 +37,13 @@ def checked_dates(dates: Sequence[object] | NDArray[np.datetime64] | None, n: in
     if days.shape != (n,):
         raise ElmoHelpersError(f"dates: expected {n}, one a title, and got {days.size}.")
     return days
+
+
+def _is_whole(date: object) -> bool:
+    """Whether no part of a date would be completed: pandas makes days of its own of a year, a number, and "now"."""
+    if isinstance(date, str):
+        return read_date(date) != (None, None) or date.strip().lower() in MISSING
+    return not isinstance(date, Real) or np.isnan(date)
 
 
 def date_text(date: np.datetime64) -> str:

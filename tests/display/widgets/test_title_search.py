@@ -122,6 +122,9 @@ def test_bad_arguments(encoder):
         TitleSearch(encoder, TITLES, DATES, vectors={"mean": vectors}, pooling="max")
     with pytest.raises(ElmoHelpersError, match="dates: expected dates such as"):
         TitleSearch(encoder, ["a"], ["yesterday"], vectors=vectors[:1])
+    for incomplete in ("2013", "2013-08", "today", "now", 2013, 20130820, 1376956800.0):
+        with pytest.raises(ElmoHelpersError, match="is no whole date"):
+            TitleSearch(encoder, ["a"], [incomplete], vectors=vectors[:1])
 
 
 def test_titles_of_a_shuffled_series_are_taken_in_its_order(encoder):
