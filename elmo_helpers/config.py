@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from elmo_helpers.checks import choice, flag, number, positive, whole_number
 from elmo_helpers.errors import ElmoHelpersError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 PRECISIONS = ("fp32", "bf16")  # of matrix products; `elmo_helpers.model.precision` knows where bf16 is to be had
 MAX_CHARACTERS = 10_000  # of a word; no weight depends on their number, so nothing else would stop a wrong one
@@ -26,7 +31,7 @@ def word_length(name: str, value: Any, minimum: int) -> int:
     return length
 
 
-def from_plain_data(cls: type, data: dict[str, Any]) -> Any:
+def from_plain_data(cls: type[Config], data: object) -> Config:
     """A configuration of the class `cls` from what `dataclasses.asdict` made of one.
 
     Raises:
@@ -81,9 +86,9 @@ class CharCNNConfig:
     scheme: str = "tutorial"  # "tutorial": the 69 characters of the original; "utf8": the 261 published ids
     max_characters: int = 30  # C: characters kept of a word, its marks included
     embedding_dim: int | None = None  # E: learned character vectors; None: one-hot, as in the original
-    filters: tuple[tuple[int, int], ...] = ((2, 32), (3, 32), (4, 32), (5, 32))  # (width, count)
-    n_highway: int = 1
-    projection_dim: int | None = None  # None: the token vector is the highway's output, F wide
+    filters: tuple[tuple[int, int], ...] = ((2, 32), (3, 32), (4, 32), (5, 32))  # (width in characters, count)
+    n_highway: int = 1  # highway layers behind the filters
+    projection_dim: int | None = None  # D: the highway's output is projected to this; None: it is the vector, F wide
     activation: str = "relu"  # of the convolutions, "relu" or "tanh"; the highway is always relu
 
     def __post_init__(self) -> None:

@@ -14,10 +14,19 @@ import torch
 from typer.testing import CliRunner
 
 from conftest import TOY_TITLES, corpus_of
-from elmo_helpers import BiLM, BiLMConfig, CharacterVocabulary, Corpus, ElmoHelpersError, TrainingConfig, evaluate
+from elmo_helpers import (
+    BiLM,
+    BiLMConfig,
+    CharacterVocabulary,
+    Corpus,
+    ElmoHelpersError,
+    TrainingConfig,
+    evaluate,
+    train,
+)
 from elmo_helpers.__main__ import app
+from elmo_helpers.cli.model_settings import CNN_FIELDS, MODEL_FIELDS, model_config
 from elmo_helpers.cli.options import config_options, field_help
-from elmo_helpers.cli.training import CNN_FIELDS, MODEL_FIELDS, model_config
 from elmo_helpers.config import CharCNNConfig, TextConfig
 from elmo_helpers.text import preparation
 from elmo_helpers.text.shards import CorpusShards
@@ -258,19 +267,45 @@ def test_train_without_validation_titles(calls, tmp_path):
     assert result.stdout == f"the run is in {tmp_path / 'run'}\n"
 
 
-def test_resume_passes_on_only_what_was_given(calls, corpus_directory, tmp_path):
+@pytest.fixture
+def begun(corpus_directory, tmp_path):
+    """A run that stands after its first step, in tmp_path / "run"."""
+    shards = CorpusShards.load(corpus_directory)
+    model = dataclasses.replace(BiLMConfig.preset("tiny"), n_layers=3)
+    config = TrainingConfig(epochs=4, learning_rate=0.01, log_every=1)
+    settings = {"directory": tmp_path / "run", "callback": lambda loop: loop.stop(), "progress": False}
+    stopped = train(shards.split("train"), model, config, validation=shards.split("valid"), **settings)
+    assert not stopped.finished
+    return stopped.model.config, config
+
+
+def test_resume_passes_on_the_runs_own_settings_and_what_was_given(begun, calls, corpus_directory, tmp_path):
+    model, config = begun
     go_on = ["train", corpus_directory, tmp_path / "run", "--resume"]
-    run(*go_on, "--device", "cpu")
+    assert run(*go_on, "--device", "cpu").exit_code == 0
     run(*go_on, "--epochs", 5)
-    run(*go_on, "--hidden-dim", 128)
+    run(*go_on, "--epochs", "none", "--minutes", 5)
+    run(*go_on, "--hidden-dim", 16)
     run(*go_on, "--preset", "tiny")
+    run(*go_on, "--preset", "tiny", "--steps", 9)
+    tiny = TrainingConfig(epochs=4, log_every=1)
     assert [args[1:] for args, _ in calls.calls] == [
-        (None, None),
-        (None, TrainingConfig(epochs=5)),
-        (model_config("tutorial", {"hidden_dim": 128}, CharacterVocabulary("tutorial", 12)), None),
-        (BiLMConfig.preset("tiny"), TrainingConfig.preset("tiny")),
+        (model, config),
+        (model, dataclasses.replace(config, epochs=5)),
+        (model, dataclasses.replace(config, epochs=None, minutes=5.0)),
+        (dataclasses.replace(model, hidden_dim=16), config),
+        (BiLMConfig.preset("tiny"), tiny),  # a preset says what a run was begun with, and not how far it is to go
+        (BiLMConfig.preset("tiny"), dataclasses.replace(tiny, steps=9)),
     ]
     assert all(keywords["resume"] for _, keywords in calls.calls)
+
+
+def test_resume_without_a_run(calls, corpus_directory, model_directory, tmp_path):
+    for start in (["train"], ["fine-tune", model_directory]):
+        for more in ([], ["--epochs", 5]):
+            said = error_of(*start, corpus_directory, tmp_path / "none", "--resume", *more)
+            assert "none holds no run to go on with" in said
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_run_that_was_stopped_says_how_to_go_on(calls, corpus_directory, model_directory, tmp_path, monkeypatch):
@@ -295,23 +330,37 @@ def test_train_fine_tune_and_evaluate_for_real(corpus_directory, tmp_path):
     assert f"{data['perplexity']:.2f}" == shown
     assert run(*first, "--resume").stdout == result.stdout  # it has come to its end
     assert run("train", corpus_directory, tmp_path / "run", "--resume").stdout == result.stdout
-    assert "epochs" in error_of("train", corpus_directory, tmp_path / "run", "--resume", "--epochs", 3)
     assert "dropout" in error_of("train", corpus_directory, tmp_path / "run", "--resume", "--dropout", 0.3)
+    go_on = ["train", corpus_directory, tmp_path / "run", "--resume", "--no-progress"]
+    assert run(*go_on, "--epochs", 3).exit_code == 0
+    whole = ["train", corpus_directory, tmp_path / "whole", "--preset", "tiny", "--epochs", 3, "--no-progress"]
+    assert run(*whole).exit_code == 0
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert weights[0] == weights[1]
+    assert "epochs=2: " in error_of(*go_on, "--epochs", 2)
     further = ["fine-tune", tmp_path / "run", corpus_directory, tmp_path / "further", "--steps", 1, "--no-progress"]
     assert "after step 1\n" in run(*further).stdout
+    assert run(*further, "--resume").exit_code == 0
+    go_on = ["fine-tune", *further[1:4], "--resume", "--no-progress"]
+    assert run(*go_on, "--steps", "none").exit_code == 0
+    assert len(pd.read_csv(tmp_path / "further" / "training" / "history.csv")) == 2
     assert BiLM.load(tmp_path / "further").config == BiLM.load(tmp_path / "run").config
 
 
 def test_widths_are_made_to_fit():
     characters = CharacterVocabulary("utf8", 50)
-    assert model_config("small", {}, characters) == BiLMConfig.preset("small")
-    assert model_config("tutorial", {"hidden_dim": 128}, characters).char_cnn.projection_dim is None  # F = P
-    assert model_config("tutorial", {"hidden_dim": 100}, characters).char_cnn.projection_dim == 100
-    assert model_config("small", {"projection_dim": 256}, characters).char_cnn.projection_dim == 256
-    assert model_config("small", {"projection_dim": None}, characters).char_cnn.projection_dim == 1024
+    assert model_config(BiLMConfig.preset("small"), {}, characters) == BiLMConfig.preset("small")
+    assert (
+        model_config(BiLMConfig.preset("tutorial"), {"hidden_dim": 128}, characters).char_cnn.projection_dim is None
+    )  # F = P
+    assert model_config(BiLMConfig.preset("tutorial"), {"hidden_dim": 100}, characters).char_cnn.projection_dim == 100
+    assert model_config(BiLMConfig.preset("small"), {"projection_dim": 256}, characters).char_cnn.projection_dim == 256
+    assert (
+        model_config(BiLMConfig.preset("small"), {"projection_dim": None}, characters).char_cnn.projection_dim == 1024
+    )
     for sizes in ({"hidden_dim": 0}, {"projection_dim": -1}, {"hidden_dim": 0, "projection_dim": None}):
         with pytest.raises(ElmoHelpersError, match=r"^(hidden_dim|projection_dim)=(0|-1): expected a whole number"):
-            model_config("tutorial", sizes, characters)
+            model_config(BiLMConfig.preset("tutorial"), sizes, characters)
 
 
 def test_train_refuses_what_the_library_refuses(calls, corpus_directory, tmp_path):
@@ -358,12 +407,10 @@ def test_missing_arguments():
 def test_fine_tune_passes_everything_on(calls, corpus_directory, model_directory, tmp_path):
     start = ["fine-tune", model_directory, corpus_directory, tmp_path / "run"]
     assert run(*start, "--epochs", 1, "--final-learning-rate", 0).exit_code == 0
-    run(*start, "--resume")
-    [((model, corpus, config), keywords), ((_, _, resumed), _)] = calls.calls
+    [((model, corpus, config), keywords)] = calls.calls
     assert model == model_directory
     assert corpus.n_titles == len(Corpus.load(corpus_directory).split("train"))
     assert config == TrainingConfig(epochs=1, final_learning_rate=0.0)
-    assert resumed is None
     assert keywords["directory"] == tmp_path / "run"
     assert keywords["validation"].n_titles
     assert "corpus.json" in error_of("fine-tune", model_directory, tmp_path / "none", tmp_path / "run")

@@ -3,6 +3,7 @@
 A command imports what it needs when it runs, so that help and mistakes are answered at once, without PyTorch.
 """
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import typer
 
 from elmo_helpers.cli.options import NONE
 from elmo_helpers.errors import ElmoHelpersError
+
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
 
 app = typer.Typer(
     help="ELMo in PyTorch: titles become a corpus, a corpus trains a model, a model encodes titles.",
@@ -34,10 +37,11 @@ ProgressOption = Annotated[bool, typer.Option("--progress/--no-progress", help="
 
 def command(
     options: list[inspect.Parameter] | None = None, epilog: str | None = None, name: str | None = None
-) -> Callable:
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command.
 
-    What the library refuses ends in one sentence on stderr and the exit code 1.
+    What the library refuses ends in one sentence on stderr and the exit code 1. A parameter that is of a dataclass
+    stands for an option for each of its fields.
 
     Args:
         options: Options besides those that the function names, see `config_options`. What was given of them reaches
@@ -47,11 +51,18 @@ def command(
     """
     options = options or []
 
-    def decorate(function: Callable) -> Callable:
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(function)
+        groups = {
+            parameter.name: parameter.annotation
+            for parameter in signature.parameters.values()
+            if isinstance(parameter.annotation, type) and dataclasses.is_dataclass(parameter.annotation)
+        }
 
         @functools.wraps(function)
         def run(**arguments: Any) -> None:
+            for group, kind in groups.items():
+                arguments[group] = kind(**{field.name: arguments.pop(field.name) for field in dataclasses.fields(kind)})
             if options:
                 values = {option.name: arguments.pop(option.name) for option in options}
                 arguments["given"] = {
@@ -63,8 +74,16 @@ def command(
                 typer.echo(f"Error: {error}", err=True)
                 raise typer.Exit(1) from None
 
-        own = [parameter for name, parameter in signature.parameters.items() if name != "given"]
-        run.__signature__ = signature.replace(parameters=[*own, *options])
+        own = []
+        for parameter in signature.parameters.values():
+            if parameter.name in groups:
+                own += [
+                    inspect.Parameter(field.name, _BY_NAME, default=field.default, annotation=field.type)
+                    for field in dataclasses.fields(groups[parameter.name])
+                ]
+            elif parameter.name != "given":
+                own.append(parameter.replace(kind=_BY_NAME))
+        vars(run)["__signature__"] = signature.replace(parameters=[*own, *options])
         return app.command(name, epilog=epilog)(run)
 
     return decorate

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,46 @@ from elmo_helpers.errors import ElmoHelpersError
 
 if TYPE_CHECKING:
     from elmo_helpers.model.scalar_mix import ScalarMix
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `encode_file` takes by name, but for the mix."""
+
+    level: Annotated[str, typer.Option(help="tokens: one vector a word; titles: one a title.")] = "tokens"
+    layers: Annotated[
+        str,
+        typer.Option(help="all: each layer by itself; top: the last one; average: their mean; mix: see --mix-weights."),
+    ] = "all"
+    pooling: Annotated[
+        str,
+        typer.Option(
+            help="Of --level titles. states: the LSTMs' last hidden and cell states, in L layers; mean, max: over the "
+            "words, in L + 1 layers."
+        ),
+    ] = "states"
+    dtype: Annotated[str, typer.Option(help="Of the vectors in OUTPUT: float32 or float16.")] = "float32"
+    precision: Annotated[
+        str, typer.Option(help="fp32; bf16: matrix products in bfloat16, faster on hardware that has it.")
+    ] = "fp32"
+    pretokenized: Annotated[
+        bool,
+        typer.Option("--pretokenized", help="Tokens are apart by spaces, and are taken as they are, case included."),
+    ] = False
+    batch_tokens: Annotated[int, typer.Option(help="Tokens computed together, boundaries included.")] = 8192
+    window: Annotated[int, typer.Option(help="Rows that are sorted by length together, and that a kill can lose.")] = (
+        10_000
+    )
+    max_words: Annotated[
+        int, typer.Option(help="Distinct words that are spelled out once for the whole run; more take more memory.")
+    ] = 100_000
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with what the same command has left in OUTPUT.parts when it was stopped."),
+    ] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, and replace an OUTPUT.")] = False
+    device: DeviceOption = "auto"
+    progress: ProgressOption = True
 
 
 @command(
@@ -26,24 +67,10 @@ if TYPE_CHECKING:
 def encode(
     model: ModelArgument,
     source: Annotated[
-        Path,
-        typer.Argument(
-            help="A CSV or TSV with a column title, or one title a line; plain or gzipped.", metavar="INPUT"
-        ),
+        Path, typer.Argument(help="A CSV with a column title, or one title a line; plain or gzipped.", metavar="INPUT")
     ],
     output: Annotated[Path, typer.Argument(help="A file to be made: .hdf5 or .h5 for HDF5, .parquet for Parquet.")],
-    level: Annotated[str, typer.Option(help="tokens: one vector a word; titles: one a title.")] = "tokens",
-    layers: Annotated[
-        str,
-        typer.Option(help="all: each layer by itself; top: the last one; average: their mean; mix: see --mix-weights."),
-    ] = "all",
-    pooling: Annotated[
-        str,
-        typer.Option(
-            help="Of --level titles. states: the LSTMs' last hidden and cell states, in L layers; mean, max: over the "
-            "words, in L + 1 layers."
-        ),
-    ] = "states",
+    options: Options,
     mix_weights: Annotated[
         str | None,
         typer.Option(
@@ -53,56 +80,17 @@ def encode(
         ),
     ] = None,
     mix_gamma: Annotated[float, typer.Option(help="Of --layers mix: the factor of all vectors.")] = 1.0,
-    dtype: Annotated[str, typer.Option(help="Of the vectors in OUTPUT: float32 or float16.")] = "float32",
-    precision: Annotated[
-        str, typer.Option(help="fp32; bf16: matrix products in bfloat16, faster on hardware that has it.")
-    ] = "fp32",
-    pretokenized: Annotated[
-        bool,
-        typer.Option("--pretokenized", help="Tokens are apart by spaces, and are taken as they are, case included."),
-    ] = False,
-    batch_tokens: Annotated[int, typer.Option(help="Tokens computed together, boundaries included.")] = 8192,
-    window: Annotated[
-        int, typer.Option(help="Rows that are sorted by length together, and that a kill can lose.")
-    ] = 10_000,
-    max_words: Annotated[
-        int, typer.Option(help="Distinct words that are spelled out once for the whole run; more take more memory.")
-    ] = 100_000,
-    resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Go on with what the same command has left in OUTPUT.parts when it was stopped."),
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, and replace an OUTPUT.")] = False,
-    device: DeviceOption = "auto",
-    progress: ProgressOption = True,
 ) -> None:
     """Write the vectors of all titles of a file, or of all their words."""
-    if layers != "mix" and (mix_weights is not None or mix_gamma != 1):
-        raise ElmoHelpersError(f"--mix-weights and --mix-gamma are of --layers mix, and got --layers {layers}.")
-    weights = _numbers(mix_weights) if layers == "mix" else None
+    if options.layers != "mix" and (mix_weights is not None or mix_gamma != 1):
+        raise ElmoHelpersError(f"--mix-weights and --mix-gamma are of --layers mix, and got --layers {options.layers}.")
+    weights = _numbers(mix_weights) if options.layers == "mix" else None
 
     from elmo_helpers.encoding.corpus_encoding import encode_file
 
     try:
-        result = encode_file(
-            model,
-            source,
-            output,
-            level=level,
-            layers=layers,
-            pooling=pooling,
-            mix=None if weights is None else _mix(weights, mix_gamma),
-            dtype=dtype,
-            precision=precision,
-            pretokenized=pretokenized,
-            batch_tokens=batch_tokens,
-            window=window,
-            max_words=max_words,
-            device=device,
-            resume=resume,
-            overwrite=overwrite,
-            progress=progress,
-        )
+        mix = None if weights is None else _mix(weights, mix_gamma)
+        result = encode_file(model, source, output, mix=mix, **vars(options))
     except KeyboardInterrupt:
         if _is_first():
             again = [argument for argument in sys.argv[1:] if argument not in ("--resume", "--overwrite")]

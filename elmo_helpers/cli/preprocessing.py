@@ -1,5 +1,6 @@
 """The command preprocess."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,6 +8,37 @@ import typer
 
 from elmo_helpers.cli.app import ProgressOption, command
 from elmo_helpers.config import TextConfig
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `prepare_corpus` takes by name; what is None is not given."""
+
+    valid_titles: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A file of titles for validation, or a pattern in quotes (without them a shell would add all but its "
+            "first file to TITLES); may be given again. No split is drawn then."
+        ),
+    ] = None
+    test_titles: Annotated[list[str] | None, typer.Option(help="The same for the test.")] = None
+    min_count: Annotated[
+        int | None, typer.Option(help="Words that the training titles have less often become <UNK>. [3]")
+    ] = None
+    max_size: Annotated[int | None, typer.Option(help="Words that the vocabulary has at most. [no bound]")] = None
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="document: whole documents, or days, are drawn for validation and test; date: the newest days are "
+            "taken. [document]"
+        ),
+    ] = None
+    valid: Annotated[float | None, typer.Option(help="Share of the titles for validation. [0.05]")] = None
+    test: Annotated[float | None, typer.Option(help="Share of the titles for the test. [0.05]")] = None
+    seed: Annotated[int | None, typer.Option(help="Of the draw. [0]")] = None
+    shard_size: Annotated[
+        int | None, typer.Option(help="Titles of a shard at most; so many are in memory at a time. [100000]")
+    ] = None
 
 
 @command(
@@ -17,19 +49,12 @@ def preprocess(
     titles: Annotated[
         list[str],
         typer.Argument(
-            help="Files of titles, or patterns such as 'news/*.txt.gz': a CSV or TSV with the columns title and date, "
-            "or one title a line, plain or gzipped. One .csv that is missing becomes the default corpus."
+            help="Files of titles, or patterns such as 'news/*.txt.gz': a CSV with the columns title and date, or one "
+            "title a line, plain or gzipped. One .csv that is missing becomes the default corpus."
         ),
     ],
+    *,
     output: Annotated[Path, typer.Option(help="Directory that becomes the corpus.")],
-    valid_titles: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A file of titles for validation, or a pattern in quotes (without them a shell would add all but its "
-            "first file to TITLES); may be given again. No split is drawn then."
-        ),
-    ] = None,
-    test_titles: Annotated[list[str] | None, typer.Option(help="The same for the test.")] = None,
     scheme: Annotated[
         str | None,
         typer.Option(
@@ -46,20 +71,7 @@ def preprocess(
     lowercase: Annotated[
         bool | None, typer.Option(help="Put titles in lower case, or keep their case. [lowercase]")
     ] = None,
-    min_count: Annotated[
-        int | None, typer.Option(help="Words that the training titles have less often become <UNK>. [3]")
-    ] = None,
-    max_size: Annotated[int | None, typer.Option(help="Words that the vocabulary has at most. [no bound]")] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="document: whole documents, or days, are drawn for validation and test; date: the newest days are "
-            "taken. [document]"
-        ),
-    ] = None,
-    valid: Annotated[float | None, typer.Option(help="Share of the titles for validation. [0.05]")] = None,
-    test: Annotated[float | None, typer.Option(help="Share of the titles for the test. [0.05]")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of the draw. [0]")] = None,
+    options: Options,
     progress: ProgressOption = True,
 ) -> None:
     """Make a corpus of files of titles: words, characters, vocabulary and split."""
@@ -71,23 +83,15 @@ def preprocess(
         usual = 50 if scheme == "utf8" else 30
         characters = CharacterVocabulary(scheme or "tutorial", usual if max_characters is None else max_characters)
     if tokenizer is not None or lowercase is not None:
-        asked = {"tokenizer": tokenizer, "lowercase": lowercase}
-        text = TextConfig(**{name: value for name, value in asked.items() if value is not None})
+        text = TextConfig("en" if tokenizer is None else tokenizer, True if lowercase is None else lowercase)
     corpus = prepare_corpus(
         titles[0] if len(titles) == 1 else titles,
         output,
-        valid_titles=valid_titles or None,
-        test_titles=test_titles or None,
         characters=characters,
         text=text,
-        min_count=min_count,
-        max_size=max_size,
-        split=split,
-        valid=valid,
-        test=test,
-        seed=seed,
         shards=True,
         progress=progress,
+        **{name: value for name, value in vars(options).items() if value not in (None, [])},
     )
     _summarize(corpus, output)
 

@@ -4,37 +4,45 @@ import dataclasses
 import json
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from elmo_helpers.cli.app import CorpusArgument, DeviceOption, ModelArgument, ProgressOption, RunArgument, command
+from elmo_helpers.cli.model_settings import MODEL_OPTIONS, asked_for, given_sizes
 from elmo_helpers.cli.options import config_options
-from elmo_helpers.config import PRESETS, BiLMConfig, CharCNNConfig
+from elmo_helpers.config import PRESETS, BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.training.config import TrainingConfig
+from elmo_helpers.training.config import TrainingConfig, free_settings
 
 if TYPE_CHECKING:
-    from elmo_helpers.text.characters import CharacterVocabulary
     from elmo_helpers.text.shards import CorpusShards
     from elmo_helpers.training.trainer import TrainingResult
 
-ResumeOption = Annotated[
-    bool,
-    typer.Option(
-        "--resume",
-        help="Go on from the last checkpoint in the directory, with the settings of the run: repeat none of them, or "
-        "all of them.",
-    ),
-]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Take the place of a run that is there.")]
-TensorBoardOption = Annotated[bool, typer.Option("--tensorboard", help="Also draw curves for TensorBoard.")]
-
-CNN_FIELDS = ["embedding_dim"]
-MODEL_FIELDS = [field.name for field in dataclasses.fields(BiLMConfig) if field.name != "char_cnn"]
-MODEL_OPTIONS = [*config_options(CharCNNConfig(), CNN_FIELDS), *config_options(BiLMConfig(), MODEL_FIELDS)]
+TRAINING_FIELDS = [field.name for field in dataclasses.fields(TrainingConfig)]
 TRAINING_OPTIONS = config_options(TrainingConfig())
+_FREE = ", ".join(f"--{name.replace('_', '-')}" for name in free_settings())
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is told beside its settings, by the names that `train` and `fine_tune` of the library have for it."""
+
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on from the last checkpoint in the directory, with the settings of the run, which need not be "
+            f"repeated. Others may be given of {_FREE}: a run with larger bounds goes on, also where it had come to "
+            "its end; a rate that falls along a cosine goes on from the same step along the cosine of the new bounds.",
+        ),
+    ] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a run that is there.")] = False
+    device: DeviceOption = "auto"
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also draw curves for TensorBoard.")] = False
+    progress: ProgressOption = True
 
 
 @command(
@@ -45,16 +53,20 @@ TRAINING_OPTIONS = config_options(TrainingConfig())
 def train(
     corpus: CorpusArgument,
     directory: RunArgument,
+    *,
     preset: Annotated[
         str | None,
         typer.Option(help=f"Sizes of a model, and how it is trained: {', '.join(PRESETS)}. [tutorial]"),
     ] = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-    device: DeviceOption = "auto",
-    tensorboard: TensorBoardOption = False,
-    progress: ProgressOption = True,
-    *,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Sizes of the model in a file: the config.json of another model, or JSON of the same layout with some "
+            "of its fields. It goes before the preset, and options go before it.",
+            metavar="<file>",
+        ),
+    ] = None,
+    run: RunOptions,
     given: dict[str, Any],
 ) -> None:
     """Train a new model on a corpus.
@@ -63,75 +75,33 @@ def train(
     "accelerate launch -m elmo_helpers" in the place of "python -m elmo_helpers".
     """
     name = preset or "tutorial"
-    sizes = {field: value for field, value in given.items() if field in MODEL_FIELDS + CNN_FIELDS}
-    settings = {field: value for field, value in given.items() if field not in sizes}
-    config = dataclasses.replace(TrainingConfig.preset(name), **settings)
+    model, settings = BiLMConfig.preset(name), TrainingConfig.preset(name)
+    if run.resume:
+        stored_model, stored = _stored(directory)
+        # A preset stands for what must be as at the start of the run, and not for the bounds that it has come to.
+        free = {name: getattr(stored, name) for name in free_settings()}
+        model, settings = (stored_model, stored) if preset is None else (model, dataclasses.replace(settings, **free))
+    settings = dataclasses.replace(settings, **{name: given[name] for name in TRAINING_FIELDS if name in given})
 
     from elmo_helpers.text.shards import CorpusShards
 
     shards = CorpusShards.load(corpus)
-    model = model_config(name, sizes, shards.character_vocabulary)
+    model = asked_for(model, config, given_sizes(given), shards)
 
     from elmo_helpers.training import trainer
 
-    result = trainer.train(
-        shards.split("train"),
-        # None: what the run has that is gone on with.
-        None if resume and preset is None and not sizes else model,
-        None if resume and preset is None and not settings else config,
-        validation=_validation(shards),
-        directory=directory,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        progress=progress,
-    )
+    titles, validation = shards.split("train"), _validation(shards)
+    result = trainer.train(titles, model, settings, validation=validation, directory=directory, **vars(run))
     _report(result, directory, ["train", corpus, directory])
-
-
-def model_config(preset: str, sizes: dict[str, Any], characters: "CharacterVocabulary") -> BiLMConfig:
-    """A preset with some sizes of its own, which reads the characters of a corpus.
-
-    A token vector that is not as wide as one LSTM direction or both is projected to the width of one.
-
-    Args:
-        preset: Its name.
-        sizes: Fields of `BiLMConfig` and `CharCNNConfig` that differ from the preset.
-        characters: The corpus's.
-
-    Raises:
-        ElmoHelpersError: There is no such preset, or a size is out of its range.
-    """
-    config = BiLMConfig.preset(preset)
-    cnn = {field: value for field, value in sizes.items() if field in CNN_FIELDS}
-    lstm = {field: value for field, value in sizes.items() if field not in CNN_FIELDS}
-    char_cnn = dataclasses.replace(
-        config.char_cnn, scheme=characters.scheme, max_characters=characters.max_characters, **cnn
-    )
-    width = lstm.get("projection_dim", config.projection_dim)
-    if width is None:
-        width = lstm.get("hidden_dim", config.hidden_dim)
-    if width > 0 and char_cnn.output_dim not in (width, 2 * width):
-        char_cnn = dataclasses.replace(char_cnn, projection_dim=width)
-    return dataclasses.replace(config, char_cnn=char_cnn, **lstm)
 
 
 @command(TRAINING_OPTIONS, epilog="Brackets show the values of what is not given. The word none lifts a bound.")
 def fine_tune(
-    model: ModelArgument,
-    corpus: CorpusArgument,
-    directory: RunArgument,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-    device: DeviceOption = "auto",
-    tensorboard: TensorBoardOption = False,
-    progress: ProgressOption = True,
-    *,
-    given: dict[str, Any],
+    model: ModelArgument, corpus: CorpusArgument, directory: RunArgument, run: RunOptions, given: dict[str, Any]
 ) -> None:
     """Train a copy of a model further on other titles; it goes on predicting the words that it knows."""
-    config = TrainingConfig(**given)
+    settings = _stored(directory)[1] if run.resume else TrainingConfig()
+    settings = dataclasses.replace(settings, **given)
 
     from elmo_helpers.text.shards import CorpusShards
 
@@ -139,19 +109,16 @@ def fine_tune(
 
     from elmo_helpers.training import trainer
 
-    result = trainer.fine_tune(
-        model,
-        shards.split("train"),
-        None if resume and not given else config,
-        validation=_validation(shards),
-        directory=directory,
-        device=device,
-        resume=resume,
-        overwrite=overwrite,
-        tensorboard=tensorboard,
-        progress=progress,
-    )
+    titles, validation = shards.split("train"), _validation(shards)
+    result = trainer.fine_tune(model, titles, settings, validation=validation, directory=directory, **vars(run))
     _report(result, directory, ["fine-tune", model, corpus, directory])
+
+
+def _stored(directory: Path) -> tuple[BiLMConfig, TrainingConfig]:
+    """The settings of the run in a directory."""
+    from elmo_helpers.training.run_folder import RunFolder
+
+    return RunFolder(directory).settings
 
 
 def _validation(shards: "CorpusShards") -> "CorpusShards | None":
@@ -187,6 +154,7 @@ def evaluate(
         bool, typer.Option("--streams", help="Read continuous text: each title in the light of those before it.")
     ] = False,
     batch_size: Annotated[int, typer.Option(help="Titles, or streams, computed together.")] = 64,
+    unroll_steps: Annotated[int, typer.Option(help="Tokens of each stream computed together.")] = 20,
     device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as one line of JSON.")] = False,
 ) -> None:
@@ -201,7 +169,8 @@ def evaluate(
     from elmo_helpers.training import evaluation
     from elmo_helpers.training.processes import usable_device
 
-    result = evaluation.evaluate(BiLM.load(model).to(usable_device(device)), titles, batch_size, streams=streams)
+    on_device = BiLM.load(model).to(usable_device(device))
+    result = evaluation.evaluate(on_device, titles, batch_size, streams=streams, unroll_steps=unroll_steps)
     if as_json:
         typer.echo(json.dumps({"split": split, "perplexity": result.perplexity, **dataclasses.asdict(result)}))
         return

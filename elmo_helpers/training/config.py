@@ -31,7 +31,7 @@ class TrainingConfig:
 
     epochs: Free[int | None] = 2  # passes over the titles
     steps: Free[int | None] = None  # updates of the weights
-    minutes: Free[float | None] = None  # of training, evaluations included
+    minutes: Free[float | None] = None  # of the whole run, evaluations included
 
     feed: Fixed[str] = "titles"  # "titles": a row a title; "streams": running text, LSTM states carried on (published)
     batch_size: Fixed[int] = 64  # B: titles of a step, or streams side by side
