@@ -32,14 +32,15 @@ def whole_number(name: str, value: Any, minimum: int) -> int:
 
 def number(name: str, value: Any, expected: str, low: float = 0.0, high: float = math.inf) -> float:
     """`value` as a finite float from `low` to `high`; `expected` says in words what is asked for."""
-    plain = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    try:
-        plain = plain and math.isfinite(value)
-    except OverflowError:  # a whole number beyond all floats
-        plain = False
-    if not plain or not low <= value <= high:
+    found = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool | np.bool_):
+        try:
+            found = float(value)  # NumPy compares its small floats in their own type, which the bounds may not fit
+        except OverflowError:  # a whole number beyond all floats
+            found = math.inf
+    if not math.isfinite(found) or not low <= found <= high:
         raise ElmoHelpersError(f"{name}={shown(value)}: expected {expected}.")
-    return float(value)
+    return found
 
 
 def positive(name: str, value: Any, or_none: bool = False) -> float | None:

@@ -1,12 +1,14 @@
 """What people hand over, and what a message says of it."""
 
+import math
 from collections import Counter, deque
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from elmo_helpers.checks import instance, items, shown, whole_number, word_list
+from elmo_helpers.checks import instance, items, number, shown, whole_number, word_list
 from elmo_helpers.errors import ElmoHelpersError
 
 SENTENCE = ["the", "cat"]
@@ -91,6 +93,19 @@ def test_an_array_is_shown_by_its_shape():
     assert shown(np.zeros((2, 3), np.float32)) == "ndarray (2, 3) of float32"
     assert shown(pd.Series([1, 2])) == "Series (2,) of int64"
     assert shown(np.int64(-1)) == "np.int64(-1) (int64)"
+
+
+@pytest.mark.parametrize("value", [1, 0.5, np.float16(0.5), np.float64(0.5), np.int8(1), Fraction(1, 2)], ids=repr)
+def test_numbers_of_any_type(value):
+    assert number("dropout", value, "a share", 0, 1e30) == float(value)
+
+
+@pytest.mark.parametrize(
+    "value", ["1", None, True, np.bool_(True), math.nan, -math.inf, 10**400, -(10**400), 1j, 2, np.float16(2)], ids=str
+)
+def test_what_is_no_number_within_the_bounds(value):
+    with pytest.raises(ElmoHelpersError, match=r"^dropout=.*: expected a share\.$"):
+        number("dropout", value, "a share", 0, 1)
 
 
 def test_an_instance():

@@ -6,35 +6,35 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from elmo_helpers.checks import choice, number
+from elmo_helpers.checks import number, shown
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.scalar_mix import ScalarMix
 
+LAYERS = ("average", "top", "all")
 _SMALLEST, _LARGEST = 1e-30, 1e30  # a weight, so that products with it stay within float32
 _NO_SHARE = -1e4  # e to this power is 0 in float32, and it is finite, as a ScalarMix asks for
 
 
-def check_layers(layers: Any, names: Sequence[str]) -> None:
-    """Check that `layers` is one of `names`, or weights.
+def check_layers(layers: Any, names: Sequence[str]) -> str | tuple[float, ...]:
+    """What `layers` asks for, in one form whatever it came in: one of `names`, or weights.
 
     Raises:
         ElmoHelpersError: It is neither, a weight is below 0, or all are 0.
     """
-    layers = _plain(layers)
-    if isinstance(layers, str | bytes) or not isinstance(layers, Sequence):
-        if layers not in names:
-            raise ElmoHelpersError(
-                f"layers={layers!r}: expected one of {', '.join(names)}, or a list of weights, one a layer."
-            )
-        return
+    if isinstance(layers, str) and layers in names:
+        return layers
+    given = layers.tolist() if hasattr(layers, "tolist") else layers  # an array, a Series or a tensor
+    if isinstance(given, str | bytes) or not isinstance(given, Sequence):
+        raise ElmoHelpersError(
+            f"layers={shown(layers)}: expected one of {', '.join(names)}, or a list of weights, one a layer."
+        )
     expected = f"a number from 0 to {_LARGEST:g}"
-    weights = [number("layers: a weight", weight, expected, 0, _LARGEST) for weight in layers]
+    weights = tuple(number("layers: a weight", weight, expected, 0, _LARGEST) for weight in given)
     if max(weights, default=0) < _SMALLEST:
-        raise ElmoHelpersError(f"layers={list(layers)!r}: expected at least one weight above 0 (and {_SMALLEST:g}).")
+        raise ElmoHelpersError(f"layers={shown(layers)}: expected at least one weight above 0 (and {_SMALLEST:g}).")
+    return weights
 
 
 def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, pooling: str = "mean") -> Selection:
@@ -49,22 +49,16 @@ def selection_of(level: str, layers: str | Sequence[float], config: BiLMConfig, 
     Raises:
         ElmoHelpersError: A setting is of the wrong kind, or there are not as many weights as layers.
     """
-    check_layers(layers, ("average", "top", "all"))
-    layers = _plain(layers)
-    if isinstance(layers, str):
-        return Selection(level, choice("layers", layers, ("average", "top", "all")), pooling)
-    plain = Selection(level, "average", pooling)
-    if len(layers) != plain.n_layers(config):
+    chosen = check_layers(layers, LAYERS)
+    if isinstance(chosen, str):
+        return Selection(level, chosen, pooling)
+    n_layers = Selection(level, "average", pooling).n_layers(config)
+    if len(chosen) != n_layers:
         raise ElmoHelpersError(
-            f"layers={list(layers)!r}: expected {plain.n_layers(config)} weights for these vectors of the model, or "
-            "'average' or 'top'."
+            f"layers={shown(list(chosen))}: expected {n_layers} weights for these vectors of the model, or one of "
+            f"{', '.join(LAYERS)}."
         )
     # A mix has γ and shares of sum 1: here γ is the sum of the weights.
-    mix = ScalarMix(len(layers), [math.log(w) if w else _NO_SHARE for w in layers], trainable=False)
-    mix.gamma.data.fill_(math.fsum(layers))
+    mix = ScalarMix(n_layers, [math.log(w) if w else _NO_SHARE for w in chosen], trainable=False)
+    mix.gamma.data.fill_(math.fsum(chosen))
     return Selection(level, "mix", pooling, mix)
-
-
-def _plain(layers: Any) -> Any:
-    """An array as a list of Python's numbers; anything else as it is."""
-    return layers.tolist() if isinstance(layers, np.ndarray) else layers

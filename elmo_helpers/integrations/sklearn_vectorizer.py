@@ -20,7 +20,7 @@ from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.run_state import fingerprint
 from elmo_helpers.encoding.selection import POOLINGS, Selection
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.integrations.layer_choice import selection_of
+from elmo_helpers.integrations.layer_choice import LAYERS, check_layers, selection_of
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.storage import FILES
 from elmo_helpers.training.processes import usable_device
@@ -78,7 +78,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         _titles(X)
         encoder, selection, self._digest = self._ready()
         self.vector_size_ = int(np.prod(selection.vector_shape(encoder.model.config)))
-        self._kind = self.pooling, str(self.layers)
+        self._kind = self._asked_for()
         return self
 
     def transform(self, X: Sequence[str]) -> NDArray[np.float32]:
@@ -102,7 +102,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         if digest != self._digest:
             raise ElmoHelpersError(f"model={self.model!r}: its files hold another model than at fit: fit again.")
         size = int(np.prod(selection.vector_shape(encoder.model.config)))
-        if size != self.vector_size_ or self._kind != (self.pooling, str(self.layers)):
+        if size != self.vector_size_ or self._kind != self._asked_for():
             raise ElmoHelpersError("pooling, layers or model: set anew since fit: fit again.")
         vectors = np.empty((len(titles), self.vector_size_), dtype=np.float32)
         encoded = encoder.encode_windows(encoder.tokenize(titles), selection, encoder.word_vectors())
@@ -127,6 +127,10 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
             raise ElmoHelpersError(f"model={self.model!r:.60}: expected a BiLM, or the directory of a saved one.")
         selection = selection_of("titles", self.layers, model.config, self.pooling)
         return Encoder(model, batch_tokens=self.batch_tokens, precision=self.precision), selection, digest
+
+    def _asked_for(self) -> tuple[str, str | tuple[float, ...]]:
+        """The settings that the vectors depend on, beside the model; equal weights are equal in any container."""
+        return self.pooling, check_layers(self.layers, LAYERS)
 
     def __sklearn_clone__(self) -> Self:
         # scikit-learn would copy the weights for each clone, and nothing here changes them.

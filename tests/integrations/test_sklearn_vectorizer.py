@@ -168,6 +168,20 @@ def test_wrong_input(toy_model, X, words):
         ({"layers": [1e39, 1, 1]}, "weight"),
         ({"layers": [1e-50] * 3}, "at least one weight"),
         ({"layers": b"abc"}, "layers"),
+        ({"layers": None}, "layers=None"),
+        ({"layers": 3}, "layers=3"),
+        ({"layers": {1, 2, 3}}, "layers={1, 2, 3}"),
+        ({"layers": {"average": 1}}, "layers="),
+        ({"layers": ["average"]}, "weight='average'"),
+        ({"layers": [1, None, 1]}, "weight=None"),
+        ({"layers": pd.Series([1, None, 1])}, "weight=nan"),
+        ({"layers": pd.DataFrame({"a": [1, 2, 3]})}, "layers="),
+        ({"layers": np.ones((3, 3))}, "weight="),
+        ({"layers": iter([1, 2, 3])}, "layers="),
+        ({"pooling": ["mean"]}, "pooling"),
+        ({"model": 3}, "model=3"),
+        ({"model": b"model"}, "model=b'model'"),
+        ({"model": "https://host/model"}, "https://host/model is no directory"),
         ({"device": None}, "device=None"),
         ({"device": "meta"}, "meta"),
         ({"model": "a\0b"}, "no directory"),
@@ -297,9 +311,27 @@ def test_an_iterator_is_refused_and_not_used_up(toy_model):
         ElmoVectorizer(toy_model).fit_transform(title for title in ["a", "b"])
 
 
-def test_an_array_of_weights(toy_model):
-    found = ElmoVectorizer(toy_model, layers=np.array([1, 2, 0])).fit_transform(["the cat"])
-    same(found, ElmoVectorizer(toy_model, layers=[1, 2, 0]).fit_transform(["the cat"]))
+WEIGHTS = [
+    [1, 2, 0],
+    [1.0, 2.0, 0.0],
+    (1, 2, 0),
+    np.array([1, 2, 0]),
+    np.array([1, 2, 0], dtype=np.float32),
+    [np.float64(1), np.int64(2), np.float16(0)],
+    pd.Series([1, 2, 0], index=[7, 8, 9]),
+    torch.tensor([1.0, 2.0, 0.0], requires_grad=True),
+]
+
+
+@pytest.mark.parametrize("layers", WEIGHTS, ids=lambda layers: type(layers).__name__)
+def test_weights_in_any_container_are_one_setting(toy_model, layers):
+    expected = ElmoVectorizer(toy_model, layers=WEIGHTS[0]).fit_transform(["the cat"])
+    vectorizer = ElmoVectorizer(toy_model, layers=layers).fit(["a"])
+    for other in WEIGHTS:
+        same(vectorizer.set_params(layers=other).transform(["the cat"]), expected)
+    for other in ([1, 2, 1e-9], [2, 4, 0], "average"):
+        with pytest.raises(ElmoHelpersError, match="set anew"):
+            vectorizer.set_params(layers=other).transform(["the cat"])
 
 
 @pytest.mark.parametrize("settings", [{"layers": "all"}, {"pooling": "max"}])
