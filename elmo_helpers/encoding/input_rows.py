@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -55,10 +56,9 @@ class InputRows:
         """
         n = 0
         with open_text(self.path, self.kind) as text:
-            on_disk = getattr(text.buffer, "fileobj", text.buffer)  # of a gzip file, the packed one
             titles = text_lines(text, self.path) if self.kind is None else _table_titles(text, self.path, self.kind)
             for title in titles:
-                yield InputRow(n, title, on_disk.tell())
+                yield InputRow(n, title, os.lseek(text.fileno(), 0, os.SEEK_CUR))
                 n += 1
         self.count = n
 

@@ -20,7 +20,14 @@ from elmo_helpers.text.title_files import BLOCK, Files, title_files
 from elmo_helpers.text.title_rows import table_kind
 from elmo_helpers.text.titles import default_titles
 
-_DEFAULTS = {"min_count": 3, "max_size": None, "split": "document", "valid": 0.05, "test": 0.05, "seed": 0}
+_DEFAULTS: dict[str, Any] = {
+    "min_count": 3,
+    "max_size": None,
+    "split": "document",
+    "valid": 0.05,
+    "test": 0.05,
+    "seed": 0,
+}
 
 
 def prepare_corpus(
@@ -80,9 +87,10 @@ def prepare_corpus(
         _refuse_others(directory, there, {**names, **settings, "characters": characters, "text": text})
         return corpus
 
-    one_path = isinstance(titles, str | os.PathLike) and files["titles"] == [Path(titles)]
-    if one_path and Path(titles).suffix.lower() == ".csv":
-        default_titles(titles)
+    if isinstance(titles, str | os.PathLike):
+        path = Path(titles)
+        if files["titles"] == [path] and path.suffix.lower() == ".csv":
+            default_titles(path)
     _check_files(files)
     settings = _with_defaults(settings, own_splits=len(files) > 1)
     with corpus_directory(directory) as temporary:

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 
@@ -23,7 +22,7 @@ from elmo_helpers.text.title_rows import TableKind, table_kind, table_rows, text
 
 BLOCK = 100_000  # rows held as Python objects at a time
 
-Files = str | os.PathLike | Sequence[str | os.PathLike]
+Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 def title_files(name: str, files: Files) -> list[Path]:
@@ -119,7 +118,7 @@ def open_text(path: Path, kind: TableKind | None) -> Iterator[io.TextIOWrapper]:
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[BinaryIO]:
+def open_file(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
     """The bytes of a file, unpacked; what goes wrong while they are read ends in one sentence."""
     check_ordinary(path, open_pipe=True)
     try:

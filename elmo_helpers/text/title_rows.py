@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -18,14 +18,14 @@ class TableKind(NamedTuple):
     Attributes:
         name: As people call it.
         separator: Stands between the fields of a row.
-        quoting: Of the csv module.
+        quoting: The csv module's QUOTE_MINIMAL or QUOTE_NONE.
         row_advice: What to do about a row with another number of fields.
         length_advice: What to do about a field that is too long.
     """
 
     name: str
     separator: str
-    quoting: int
+    quoting: Literal[0, 3]
     row_advice: str
     length_advice: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Real
 
@@ -43,7 +44,7 @@ def _is_whole(date: object) -> bool:
     """Whether no part of a date would be completed: pandas makes days of its own of a year, a number, and "now"."""
     if isinstance(date, str):
         return read_date(date) != (None, None) or date.strip().lower() in MISSING
-    return not isinstance(date, Real) or np.isnan(date)
+    return not isinstance(date, Real) or math.isnan(date)
 
 
 def date_text(date: np.datetime64) -> str:
