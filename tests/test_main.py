@@ -492,6 +492,10 @@ def test_export_and_import(tmp_path):
     assert BiLM.load(tmp_path / "vectors").softmax is None
     corpus.save(tmp_path / "corpus")
     assert "has no softmax" in error_of("evaluate", tmp_path / "vectors", tmp_path / "corpus", "--split", "train")
+    run("import", files, tmp_path / "whole", "--lowercase")
+    assert BiLM.load(tmp_path / "whole").text == dataclasses.replace(corpus.text, lowercase=True)
+    run("import", files, tmp_path / "others", "--tokenizer", "en", "--no-lowercase")
+    assert BiLM.load(tmp_path / "others").text == TextConfig("en", lowercase=False)
 
 
 def test_what_cannot_be_exported_or_imported(tmp_path, model_directory):
@@ -499,3 +503,8 @@ def test_what_cannot_be_exported_or_imported(tmp_path, model_directory):
     assert not (tmp_path / "files").exists()
     missing = error_of("import", tmp_path / "options.json", tmp_path / "weights.hdf5", tmp_path / "model-2")
     assert "options.json is missing" in missing
+    assert "4 files" in error_of("import", *"abcd", tmp_path / "model-2")
+    (tmp_path / "options.json").write_text("{}")
+    (tmp_path / "weights.hdf5").write_bytes(b"mine")
+    assert "weights" in error_of("import", tmp_path / "options.json", tmp_path / "weights.hdf5"), "and no directory"
+    assert (tmp_path / "weights.hdf5").read_bytes() == b"mine"

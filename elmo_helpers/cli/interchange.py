@@ -6,12 +6,20 @@ from typing import Annotated
 import typer
 
 from elmo_helpers.cli.app import ModelArgument, command
+from elmo_helpers.config import TextConfig
+from elmo_helpers.errors import ElmoHelpersError
 
 
 @command(name="import")
 def import_official(
-    options: Annotated[Path, typer.Argument(help="options.json of a published ELMo.")],
-    weights: Annotated[Path, typer.Argument(help="Its weights, an HDF5 file.")],
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            help="options.json of a published ELMo and its weights, an HDF5 file; or one directory or zip file that "
+            "has both.",
+            metavar="SOURCE",
+        ),
+    ],
     directory: Annotated[Path, typer.Argument(help="Directory that becomes the model.")],
     vocabulary: Annotated[
         Path | None,
@@ -23,11 +31,24 @@ def import_official(
         bool | None,
         typer.Option(help="Take over the softmax, which scores words, or leave it out. [softmax, where there is one]"),
     ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="How raw titles become tokens, see preprocess. [what files exported here say, or en]"),
+    ] = None,
+    lowercase: Annotated[
+        bool | None,
+        typer.Option(help="Put titles in lower case, or keep their case. [what they say, or no-lowercase]"),
+    ] = None,
 ) -> None:
     """Make a model of published ELMo files."""
+    if len(source) > 2:
+        raise ElmoHelpersError(f"{len(source)} files to import: expected options and weights, or one directory or zip.")
+
     from elmo_helpers.interchange.official import load_official
 
-    model = load_official(options, weights, vocabulary=vocabulary, softmax=softmax)
+    model = load_official(source[0], *source[1:], vocabulary=vocabulary, softmax=softmax)
+    text = {"tokenizer": tokenizer, "lowercase": lowercase}
+    model.text = TextConfig(**{**model.text.to_dict(), **{k: v for k, v in text.items() if v is not None}})
     model.save(directory)
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     predicts = f"predicts {len(model.vocabulary):,} words" if model.softmax is not None else "has no softmax"
