@@ -8,7 +8,9 @@ vocabulary.txt  the words of the softmax, or of the word vectors, one a line: `<
 from __future__ import annotations
 
 import io
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -21,17 +23,38 @@ import torch
 
 from elmo_helpers.checks import flag, instance
 from elmo_helpers.config import TextConfig
+from elmo_helpers.encoding.hdf5_files import writable_hdf5
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import parse_json, path_of, read_bytes, whole_directory, write_json
+from elmo_helpers.files import (
+    check_ordinary,
+    open_ordinary,
+    parse_json,
+    path_of,
+    read_bytes,
+    whole_directory,
+    write_json,
+)
 from elmo_helpers.interchange.official_options import FORMAT, config_of, options_of, text_of
 from elmo_helpers.interchange.official_weights import CNN_PROJECTION, LSTM_PROJECTION, WeightsFile, write_weights
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.sizes import within_memory
 from elmo_helpers.text.vocabulary import SPECIALS, WordVocabulary
 
 _ENDINGS = {"options": ("options.json",), "weights": (".hdf5", ".h5"), "vocabulary": ("vocabulary.txt", "vocab.txt")}
 # What zipfile raises on damaged files.
-_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, KeyError)
+_DAMAGED_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    KeyError,
+    ValueError,
+)
 
 
 def load_official(
@@ -133,7 +156,7 @@ def save_official(model: BiLM, directory: str | os.PathLike[str], *, softmax: bo
     options["n_tokens_vocab"] = len(words)
     with whole_directory(directory, header="options.json", format_name=FORMAT) as path:
         write_json(path / "options.json", options)
-        with h5py.File(path / "weights.hdf5", "w") as file:
+        with writable_hdf5(path / "weights.hdf5") as (file, _):
             write_weights(file, model.config, model.state_dict(), len(words) if softmax else None)
         (path / "vocabulary.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8", newline="\n")
 
@@ -154,17 +177,16 @@ class _Files:
     @contextmanager
     def weights(self) -> Iterator[WeightsFile]:
         """The weight file, open."""
-        source = self.weights_name if self.zip is None else io.BytesIO(self._bytes(self.weights_name))
-        try:
-            file = h5py.File(source, "r")
-        except FileNotFoundError:
-            raise ElmoHelpersError(f"{self.weights_name} is missing: name the HDF5 file of the model.") from None
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ElmoHelpersError(
-                f"{self.weights_name} is no HDF5 file, or is damaged or cut off ({error}): restore it."
-            ) from None
-        with file:
-            yield WeightsFile(file, self.weights_name)
+        name = self.weights_name
+        with open_ordinary(name) if self.zip is None else io.BytesIO(self._bytes(name)) as stream:
+            try:
+                file = h5py.File(stream, "r")  # through a file of Python's own, which HDF5 does not lock
+            except (OSError, RuntimeError, ValueError) as error:
+                raise ElmoHelpersError(
+                    f"{name} is no HDF5 file, or is damaged or cut off ({error}): restore it."
+                ) from None
+            with file:
+                yield WeightsFile(file, name)
 
     def words(self, path: Path | None, n: int | None) -> list[str]:
         """The lines of the vocabulary file at `path`, or of the model's own; n of them where the rest are blank."""
@@ -182,7 +204,11 @@ class _Files:
             return read_bytes(name)
         try:
             with zipfile.ZipFile(self.zip) as archive:
-                return archive.read(name)
+                n_bytes = archive.getinfo(name).file_size  # no more than it says is unpacked, whatever is there
+                with within_memory(f"{self.zip}: {name}", n_bytes):
+                    return archive.read(name)
+        except ElmoHelpersError:
+            raise
         except _DAMAGED_ZIP as error:
             raise ElmoHelpersError(f"{self.zip}: {name} cannot be read ({error}): restore the file.") from None
 
@@ -192,9 +218,10 @@ def _find(source: Path, weights: Path | None) -> _Files:
     if weights is not None:
         return _Files(str(source), str(weights), _beside(weights))
     if os.path.isdir(source):
-        return _chosen([str(path) for path in _listed(source) if path.is_file()], source)
+        return _chosen([str(path) for path in _listed(source) if not os.path.isdir(path)], source)
     if not os.path.exists(source):
         raise ElmoHelpersError(f"{source} is missing: name a directory or a zip file, or an options file and weights.")
+    check_ordinary(source)
     if not zipfile.is_zipfile(source):
         raise ElmoHelpersError(
             f"{source} is neither a directory nor a zip file: with an options file, also pass the path of its weights."
@@ -231,7 +258,7 @@ def _chosen(names: list[str], source: Path, archive: Path | None = None) -> _Fil
 def _beside(weights: Path) -> str | None:
     """The vocabulary file that stands beside the weights, where there is one."""
     candidates = [weights.parent / name for name in _ENDINGS["vocabulary"]]
-    return next((str(path) for path in candidates if os.path.isfile(path)), None)
+    return next((str(path) for path in candidates if os.path.exists(path)), None)
 
 
 def _words(

@@ -7,6 +7,7 @@ state share one matrix, and the cell adds 1 to the forget gate's bias. Here, the
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from torch import Tensor
 from elmo_helpers.checks import shown
 from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.sizes import within_memory
 
 CELL = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell"
 CNN_PROJECTION = "CNN_proj/W_proj"
@@ -163,32 +165,22 @@ class WeightsFile:
         """The parameters of a model of that configuration, as in its state_dict.
 
         Raises:
-            ElmoHelpersError: A dataset is missing, misshapen or not finite, or is there though nothing asks for it.
+            ElmoHelpersError: A dataset is missing, misshapen or not finite, or is there though nothing asks for it; or
+                all of them need more memory than there is.
         """
-        state, known = {}, set()
+        asked = []
         for dataset in datasets_of(config, n_softmax_words):
-            parts = dataset.read(self._read(dataset.name, dataset.shape))
-            known.add(dataset.name)
-            for parameter, part in zip(dataset.parameters, parts, strict=True):
-                state[parameter] = torch.from_numpy(np.ascontiguousarray(part))
-        for name in self._names():
-            if _OF_THE_MODEL.match(name) and name not in known:
-                raise ElmoHelpersError(
-                    f"{self._name}: there is a dataset {name} that the options do not ask for: the two files do not "
-                    "belong together."
-                )
+            asked.append((dataset, self._of_shape(dataset.name, dataset.shape)))  # up to the first that is wrong
+        self._check_names({dataset.name for dataset, _ in asked})
+        state = {}
+        with within_memory(self._name, sum(4 * math.prod(dataset.shape) for dataset, _ in asked)):
+            for dataset, stored in asked:
+                parts = dataset.read(self._read(dataset.name, stored))
+                for parameter, part in zip(dataset.parameters, parts, strict=True):
+                    state[parameter] = torch.from_numpy(np.ascontiguousarray(part))
         return state
 
-    def _names(self) -> list[str]:
-        """All datasets of this file."""
-        found: list[str | bytes] = []
-        with self._reading("the list of datasets"):
-            self._file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-        # h5py gives names that are no UTF-8 as bytes.
-        return [name if isinstance(name, str) else name.decode("utf-8", "replace") for name in found]
-
-    def _read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """A dataset, which must have that shape."""
+    def _of_shape(self, name: str, shape: tuple[int, ...]) -> h5py.Dataset:
         dataset = self._dataset(name)
         if dataset is None:
             raise ElmoHelpersError(f"{self._name}: the dataset {name} is missing: expected one of shape {shape}.")
@@ -197,6 +189,25 @@ class WeightsFile:
                 f"{self._name}: the dataset {name} has the shape {tuple(dataset.shape)}: expected {shape}, by the "
                 "options and the vocabulary."
             )
+        return dataset
+
+    def _check_names(self, datasets: set[str]) -> None:
+        """Check that there is nothing beside these datasets, or beside a group that they are in."""
+        groups = {name[:i] for name in datasets for i, letter in enumerate(name) if letter == "/"}
+        for group in ["/", *sorted(groups)]:
+            with self._reading(group):
+                inside = list(self._file[group])
+            for part in inside:
+                # h5py gives names that are no UTF-8 as bytes.
+                part = part if isinstance(part, str) else part.decode("utf-8", "replace")
+                name = part if group == "/" else f"{group}/{part}"
+                if _OF_THE_MODEL.match(name) and name not in datasets and name not in groups:
+                    raise ElmoHelpersError(
+                        f"{self._name}: there is a dataset or a group {name} that the options do not ask for: the two "
+                        "files do not belong together."
+                    )
+
+    def _read(self, name: str, dataset: h5py.Dataset) -> NDArray[np.float32]:
         with self._reading(name):
             values = dataset[()]
         with np.errstate(over="ignore"):
