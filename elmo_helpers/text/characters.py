@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import choice, shown, word_list
 from elmo_helpers.config import word_length
@@ -52,7 +53,7 @@ class CharacterVocabulary:
         return _TUTORIAL_END + 1 if self.scheme == "tutorial" else _PADDING + 1
 
     @property
-    def dtype(self) -> np.dtype:
+    def dtype(self) -> np.dtype[np.integer]:
         """The smallest type that holds the ids: uint8 or int16."""
         return np.dtype(np.uint8 if self.scheme == "tutorial" else np.int16)
 
@@ -62,9 +63,9 @@ class CharacterVocabulary:
         return 0 if self.scheme == "tutorial" else _PADDING
 
     @property
-    def boundary_rows(self) -> np.ndarray:
+    def boundary_rows(self) -> NDArray[np.integer]:
         """The rows of padding, `<S>` and `</S>`: (3, C), of `dtype`."""
-        rows = np.full((3, self.max_characters), self.padding_id, dtype=self.dtype)
+        rows: NDArray[np.integer] = np.full((3, self.max_characters), self.padding_id, dtype=self.dtype)
         rows[0] = 0
         if self.scheme == "tutorial":
             rows[1:, 0] = _TUTORIAL_BEGIN, _TUTORIAL_END
@@ -74,7 +75,7 @@ class CharacterVocabulary:
             rows[1:, 2] = _END_WORD
         return rows
 
-    def encode(self, words: Sequence[str], errors: str = "strict") -> np.ndarray:
+    def encode(self, words: Sequence[str], errors: str = "strict") -> NDArray[np.integer]:
         """The spelling of each word.
 
         A word is cut to C characters (`utf8`: C - 2 bytes, possibly inside a character, as in the published models).
@@ -96,7 +97,7 @@ class CharacterVocabulary:
         words = word_list("words", words)
         return self._encode_tutorial(words, errors) if self.scheme == "tutorial" else self._encode_utf8(words)
 
-    def decode(self, row: Sequence[int] | np.ndarray) -> str:
+    def decode(self, row: Sequence[int] | NDArray[np.integer]) -> str:
         """The spelling that a row (C,) holds, as far as it was not cut; '' for padding, `<S>` or `</S>` for those.
 
         Raises:
@@ -121,7 +122,7 @@ class CharacterVocabulary:
         return data
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> CharacterVocabulary:
+    def from_dict(cls, data: object) -> CharacterVocabulary:
         """The table that `to_dict` wrote.
 
         Raises:
@@ -150,7 +151,7 @@ class CharacterVocabulary:
     def __repr__(self) -> str:
         return f"CharacterVocabulary(scheme={self.scheme!r}, max_characters={self.max_characters})"
 
-    def _encode_tutorial(self, words: list[str], errors: str) -> np.ndarray:
+    def _encode_tutorial(self, words: list[str], errors: str) -> NDArray[np.integer]:
         # All words at once: one flat array of code points, and the number of the word that each belongs to.
         code_points = np.frombuffer("".join(words).encode("utf-32-le", errors="surrogatepass"), dtype=np.uint32)
         ids = _TUTORIAL_IDS[np.minimum(code_points, len(_TUTORIAL_IDS) - 1)]
@@ -167,7 +168,7 @@ class CharacterVocabulary:
         _fill(rows, owners[known], ids[known])
         return rows
 
-    def _encode_utf8(self, words: list[str]) -> np.ndarray:
+    def _encode_utf8(self, words: list[str]) -> NDArray[np.integer]:
         limit = self.max_characters - 2
         spellings = [word.encode("utf-8", errors="ignore")[:limit] for word in words]
         lengths = np.array([len(spelling) for spelling in spellings], dtype=np.int64)
@@ -192,7 +193,7 @@ def is_text(value: object) -> bool:
     return True
 
 
-def _whole_numbers(row: Any) -> np.ndarray | None:
+def _whole_numbers(row: Any) -> NDArray[np.int64] | None:
     """`row` as an array of whole numbers; None where it holds something else."""
     try:
         ids = np.asarray(row)
@@ -201,7 +202,7 @@ def _whole_numbers(row: Any) -> np.ndarray | None:
     return ids.astype(np.int64) if ids.dtype.kind in "iu" or not ids.size else None
 
 
-def _fill(rows: np.ndarray, owners: np.ndarray, ids: np.ndarray) -> None:
+def _fill(rows: NDArray[np.integer], owners: NDArray[np.int64], ids: NDArray[np.integer]) -> None:
     """Write `ids` (n,) from the left into the rows that `owners` (n,), rising, names; what does not fit is cut."""
     starts = np.searchsorted(owners, np.arange(len(rows)))
     columns = np.arange(len(ids)) - starts[owners]

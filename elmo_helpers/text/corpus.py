@@ -116,12 +116,15 @@ class Corpus:
     @property
     def titles(self) -> list[str]:
         """The cleaned titles, n strings."""
-        return self._data.batch.column("title").take(pa.array(self.rows)).to_pylist()
+        titles: list[str] = self._data.batch.column("title").take(pa.array(self.rows)).to_pylist()
+        return titles
 
     @property
     def dates(self) -> NDArray[np.datetime64]:
         """The days, (n,), datetime64[D]; NaT where a title has none."""
-        return self._data.batch.column("date").take(pa.array(self.rows)).to_numpy(zero_copy_only=False)
+        column = self._data.batch.column("date").take(pa.array(self.rows))
+        dates: NDArray[np.datetime64] = column.to_numpy(zero_copy_only=False)
+        return dates
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -73,7 +73,7 @@ class CorpusBuilder:
 
     def __init__(self) -> None:
         # <pad> has a key that no token equals: a token that reads so is a word.
-        self._numbers: defaultdict = defaultdict(None, {object(): 0, "<S>": BOS, "</S>": EOS})
+        self._numbers: defaultdict[Any, int] = defaultdict(None, {object(): 0, "<S>": BOS, "</S>": EOS})
         self._numbers.default_factory = self._numbers.__len__
         self._words = list(LEXICON_SPECIALS)  # by number, or, once sorted, by id
         self._counts = np.zeros(len(self._words), dtype=np.int64)  # of each of these words
@@ -105,8 +105,8 @@ class CorpusBuilder:
         self._words.extend(islice(self._numbers, known, None))
         for number, word in enumerate(self._words[known:], start=known):
             if not is_text(word) or not word:
-                row = np.searchsorted(offsets[1:], np.argmax(numbers == number), side="right")
-                raise ElmoHelpersError(f"A token of row {row} is {word!r}: expected a word; leave it out.")
+                at = np.searchsorted(offsets[1:], np.argmax(numbers == number), side="right")
+                raise ElmoHelpersError(f"A token of row {at} is {word!r}: expected a word; leave it out.")
 
         counts = np.bincount(numbers, minlength=len(self._words))
         counts[:known] += self._counts

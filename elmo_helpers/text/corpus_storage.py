@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import read_json, whole_directory, write_json
+from elmo_helpers.files import check_ordinary, path_of, read_json, whole_directory, write_json, writing
+from elmo_helpers.locks import only_one
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.shard_files import Shard, damaged, read_shard
 from elmo_helpers.text.vocabulary import PAD, SPECIALS, UNK, WordVocabulary
@@ -29,7 +30,7 @@ HEADER = "corpus.json"  # format, settings, sizes and shards; also the mark by w
 _LEXICON = "lexicon.json"  # words and counts by lexicon id
 _CHARACTERS = "characters.npy"  # a row of character ids for every lexicon id
 _VOCABULARY = "vocabulary.json"  # words and counts by vocabulary id
-_FORMAT = {"format": "elmo_helpers corpus", "version": 2}
+_FORMAT, _VERSION = "elmo_helpers corpus", 2
 _is_titles_file = re.compile(r"titles(-\d{5,})?\.arrow").fullmatch  # without a number: version 1
 
 
@@ -65,12 +66,14 @@ class CorpusData:
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
         """Where each title's ids begin in `ids`, and where the last one's end, (n_titles + 1,)."""
-        return self.batch.column("tokens").offsets.to_numpy()
+        offsets: NDArray[np.int64] = self.batch.column("tokens").offsets.to_numpy()
+        return offsets
 
     @cached_property
     def ids(self) -> NDArray[np.int32]:
         """The lexicon ids of all titles, one after another, (n_tokens,)."""
-        return self.batch.column("tokens").values.to_numpy()
+        ids: NDArray[np.int32] = self.batch.column("tokens").values.to_numpy()
+        return ids
 
 
 @contextmanager
@@ -78,25 +81,28 @@ def corpus_directory(directory: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty directory to write a corpus in; it takes the place of `directory` only if the block succeeds.
 
     Raises:
-        ElmoHelpersError: `directory` is a file, or holds other things than a corpus.
+        ElmoHelpersError: `directory` is a file, holds other things than a corpus, or is being written by another
+            process.
     """
-    with whole_directory(directory, header=HEADER, format_name=_FORMAT["format"]) as temporary:
+    path = Path(os.path.realpath(path_of("directory", directory)))
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        only_one(path.with_name(f".{path.name}.lock"), path),
+        # An earlier corpus may have had more shards.
+        whole_directory(path, header=HEADER, format_name=_FORMAT, is_ours=_is_titles_file) as temporary,
+    ):
         yield temporary
-        written = {file.name for file in temporary.iterdir()}
-    # An earlier corpus may have had more shards. The header does not name them, so they do no harm if they stay.
-    with suppress(OSError):
-        for file in Path(directory).iterdir():
-            if _is_titles_file(file.name) and file.name not in written:
-                file.unlink()
 
 
 def write_tables(tables: CorpusTables, shards: list[Shard], directory: Path) -> None:
     """Write all but the shards, which lie in `directory` already."""
     write_json(directory / _LEXICON, {"words": tables.lexicon, "counts": tables.lexicon_counts.tolist()})
     np.save(directory / _CHARACTERS, tables.characters, allow_pickle=False)
-    tables.vocabulary.save(directory / _VOCABULARY)
+    write_json(directory / _VOCABULARY, tables.vocabulary.to_dict())
     header = {
-        **_FORMAT,
+        "format": _FORMAT,
+        "version": _VERSION,
         "text": dataclasses.asdict(tables.text),
         "characters": tables.character_vocabulary.to_dict(),
         "made_from": tables.made_from,
@@ -112,8 +118,9 @@ def read_tables(directory: str | os.PathLike[str]) -> tuple[CorpusTables, list[S
     Raises:
         ElmoHelpersError: A file is missing, damaged or not of the same corpus as the others.
     """
-    directory = Path(directory)
-    if not (directory / HEADER).is_file():
+    directory = path_of("directory", directory)
+    check_ordinary(directory / HEADER)
+    if not os.path.isfile(directory / HEADER):
         raise ElmoHelpersError(f"{directory} is not a corpus: expected a directory with the file {HEADER}.")
     header = _read_header(directory / HEADER)
     lexicon, lexicon_counts = _read_lexicon(directory / _LEXICON)
@@ -157,11 +164,11 @@ def _sizes(tables: CorpusTables, shards: list[Shard]) -> dict[str, int]:
 
 def _read_header(path: Path) -> dict[str, Any]:
     header = read_json(path)
-    if not isinstance(header, dict) or header.get("format") != _FORMAT["format"]:
+    if not isinstance(header, dict) or header.get("format") != _FORMAT:
         raise ElmoHelpersError(f"{path} does not belong to a corpus: name a directory that Corpus.save wrote.")
-    if header.get("version") != _FORMAT["version"]:
+    if header.get("version") != _VERSION:
         raise ElmoHelpersError(
-            f"{path} is of version {header.get('version')!r} and this library reads version {_FORMAT['version']}: "
+            f"{path} is of version {header.get('version')!r} and this library reads version {_VERSION}: "
             "remove the directory and build the corpus again."
         )
     try:
@@ -195,8 +202,10 @@ def _read_lexicon(path: Path) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _read_characters(path: Path, n_lexicon: int, vocabulary: CharacterVocabulary) -> NDArray[np.integer]:
+    check_ordinary(path)
     try:
-        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+        # Of one array; np.load would take other files, too.
+        rows: NDArray[np.integer] = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise ElmoHelpersError(f"{path} is missing: restore it, or build the corpus again.") from None
     except Exception as error:  # a damaged header ends in more ways than NumPy documents

@@ -74,7 +74,8 @@ def _clean_blocks(files: dict[str, list[Path]], scheme: str, lowercase: bool, si
 
     Small files are put together, so that a thousand of them do not make a thousand shards.
     """
-    pieces, n_rows = [], 0
+    pieces: list[pd.DataFrame] = []
+    n_rows = 0
     for name, split in (("titles", "train"), ("valid_titles", "valid"), ("test_titles", "test")):
         counts: Counter[str] = Counter()
         for path in files.get(name, ()):

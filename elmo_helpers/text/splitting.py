@@ -72,6 +72,7 @@ def check_split(by: str, valid: float, test: float) -> None:
 
 def _documents(titles: pd.DataFrame, by: str) -> NDArray[np.int64]:
     """The number of each row's document, (len(titles),); by date, older days have lower numbers."""
+    documents: NDArray[np.int64]
     if by == "document" and "document" in titles:
         documents, _ = pd.factorize(titles["document"])
     else:

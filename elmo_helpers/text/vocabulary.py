@@ -90,12 +90,10 @@ class WordVocabulary:
     def __contains__(self, word: object) -> bool:
         return isinstance(word, str) and word in self._ids
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> bool:  # and so without a hash: its arrays can change
         if not isinstance(other, WordVocabulary):
             return NotImplemented
         return self.words == other.words and np.array_equal(self.counts, other.counts)
-
-    __hash__ = None  # its arrays can change
 
     def __repr__(self) -> str:
         return f"WordVocabulary({len(self):,} words with the {len(SPECIALS)} specials)"
@@ -128,7 +126,7 @@ class WordVocabulary:
         return {"words": self.words, "counts": self.counts.tolist()}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> WordVocabulary:
+    def from_dict(cls, data: object) -> WordVocabulary:
         """The vocabulary that `to_dict` wrote.
 
         Raises:

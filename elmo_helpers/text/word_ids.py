@@ -40,12 +40,10 @@ class WordIds:
         ids = self.vocabulary.ids(words)[:, None]
         return np.where(ids == PAD, UNK, ids)
 
-    def __eq__(self, other: object) -> bool:
+    def __eq__(self, other: object) -> bool:  # and so without a hash, as the vocabulary is
         if not isinstance(other, WordIds):
             return NotImplemented
         return self.vocabulary.words == other.vocabulary.words
-
-    __hash__ = None  # as that of the vocabulary
 
     def __repr__(self) -> str:
         return f"WordIds({self.vocabulary!r})"
