@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import check_ordinary
 from elmo_helpers.text.splitting import SPLITS
 
 # "Large" types count in 64 bits: a billion words is more text than 32 bits can address.
@@ -24,6 +26,8 @@ SCHEMA = pa.schema(
         pa.field("tokens", pa.large_list(pa.field("item", pa.int32(), nullable=False)), nullable=False),
     ]
 )
+
+_END = b"ARROW1"  # of every Arrow file
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,11 @@ def read_shard(directory: Path, shard: Shard, n_lexicon: int) -> pa.RecordBatch:
         ElmoHelpersError: The file is missing, or has other bytes than were written, or others than fit this corpus.
     """
     path = directory / shard.file
-    if not path.is_file():
-        raise ElmoHelpersError(f"{path} is missing: restore it, or build the corpus again.")
+    check_shard(path)
     try:
         source = pa.memory_map(str(path))
+        if source.read_at(len(_END), max(0, source.size() - len(_END))) != _END:  # it may be endless, and all zeros
+            raise damaged(path, "it does not end as a table does")
         if zlib.crc32(source.read_buffer()) != shard.crc32:
             raise damaged(path, "its checksum is another")
         reader = pa.ipc.open_file(source)
@@ -93,6 +98,17 @@ def read_shard(directory: Path, shard: Shard, n_lexicon: int) -> pa.RecordBatch:
     if _sizes(batch) != (shard.titles, shard.tokens):
         raise damaged(path, f"{batch.num_rows} titles, or their splits and tokens, are not those of its corpus.json")
     return batch
+
+
+def check_shard(path: Path) -> None:
+    """Check that there is a file at `path`, without reading it.
+
+    Raises:
+        ElmoHelpersError: There is none, or it is no ordinary file.
+    """
+    check_ordinary(path)
+    if not os.path.isfile(path):
+        raise ElmoHelpersError(f"{path} is missing: restore it, or build the corpus again.")
 
 
 def write_batch(batch: pa.RecordBatch, path: Path) -> int:

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from elmo_helpers.checks import choice
 from elmo_helpers.config import TextConfig
-from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.corpus_storage import CorpusData, CorpusTables, read_tables
-from elmo_helpers.text.shard_files import Shard, read_shard
+from elmo_helpers.text.shard_files import Shard, check_shard, read_shard
 from elmo_helpers.text.splitting import SPLITS
 from elmo_helpers.text.vocabulary import WordVocabulary
 
@@ -51,8 +50,7 @@ class CorpusShards(Sequence[Corpus]):
         tables, shards = read_tables(directory)
         directory = Path(directory).resolve()
         for shard in shards:
-            if not (directory / shard.file).is_file():
-                raise ElmoHelpersError(f"{directory / shard.file} is missing: restore it, or build the corpus again.")
+            check_shard(directory / shard.file)
         return cls(directory, tables, shards)
 
     def __len__(self) -> int:

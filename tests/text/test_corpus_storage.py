@@ -13,6 +13,7 @@ from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.corpus_storage import corpus_directory
 from elmo_helpers.text.splitting import SPLITS
 
 
@@ -238,6 +239,29 @@ def test_files_of_earlier_corpora_go_and_files_of_yours_stay(saved):
     corpus_of(["a b c"]).save(saved)
     assert sorted(contents(saved)) == sorted(FILES + yours)
     assert Corpus.load(saved).titles == ["a b c"]
+
+
+def test_an_archive_of_arrays_is_no_table_of_characters(saved):
+    rows = np.load(saved / "characters.npy")
+    with (saved / "characters.npy").open("wb") as file:
+        np.savez(file, rows=rows)
+    with pytest.raises(ElmoHelpersError, match=r"characters\.npy"):
+        Corpus.load(saved)
+
+
+def test_two_writers_of_one_corpus(saved):
+    """Each would have taken the other's shards for those of an earlier corpus."""
+    before = contents(saved)
+    with corpus_directory(saved) as temporary:
+        with pytest.raises(ElmoHelpersError, match="corpus is being made by another process"):
+            corpus_of(["a b c"]).save(saved)
+        corpus_of(["a b c"]).save(saved.parent / "other")
+        for name in FILES:
+            shutil.copy(saved / name, temporary)
+    assert contents(saved) == before
+    corpus_of(["a b c"]).save(saved)
+    assert Corpus.load(saved).titles == ["a b c"]
+    assert sorted(path.name for path in saved.parent.iterdir()) == ["corpus", "other"]
 
 
 def test_the_header_counts_titles_and_tokens_by_split(saved):

@@ -1,4 +1,6 @@
 import json
+import os
+import time
 import zlib
 
 import numpy as np
@@ -70,6 +72,15 @@ def test_lexicon_ids_out_of_range_are_noticed(saved, wrong):
     for read in both_ways(saved):
         with pytest.raises(ElmoHelpersError, match=rf"{FILE} .*lexicon ids .* expected 1 to 12"):
             read()
+
+
+def test_a_file_without_end_is_refused_at_once(saved):
+    os.truncate(saved / FILE, 2**43)  # sparse: it takes no room
+    for read in both_ways(saved):
+        begun = time.perf_counter()
+        with pytest.raises(ElmoHelpersError, match=f"{FILE} is not as it was written"):
+            read()
+        assert time.perf_counter() - begun < 2
 
 
 def test_other_faults_of_the_table_are_noticed(saved):
