@@ -71,29 +71,31 @@ class Elmo(nn.Module):
             ElmoHelpersError: A file cannot be used, or an argument is wrong.
         """
         super().__init__()
+        n_mixes = whole_number("num_output_representations", num_output_representations, 1)
         requires_grad, stateful = flag("requires_grad", requires_grad), flag("stateful", stateful)
+        do_layer_norm = flag("do_layer_norm", do_layer_norm)
+        self.keep_sentence_boundaries = flag("keep_sentence_boundaries", keep_sentence_boundaries)
+        self.dropout = nn.Dropout(number("dropout", dropout, "a share from 0 to 1", 0, 1))
+        if vocab_to_cache is not None:
+            vocab_to_cache = word_list("vocab_to_cache", vocab_to_cache)
         if (module is None) == (options_file is None) or (module is not None and weight_file is not None):
             raise ElmoHelpersError("options_file, weight_file and module: expected either files or a model.")
         if options_file is not None:
             weights = None if weight_file is None else path_of("weight_file", weight_file)
             module = load_official(path_of("options_file", options_file), weights, softmax=False)
-        if isinstance(module, BiLM):
-            module = _Reader(module, vocab_to_cache, requires_grad=requires_grad, stateful=stateful)
-        elif vocab_to_cache is not None or stateful or not _has_layers(module):
+        is_own = isinstance(module, nn.Module) and hasattr(module, "num_layers") and vocab_to_cache is None
+        if not isinstance(module, BiLM) and (not is_own or stateful):
             raise ElmoHelpersError(
                 "module: expected a BiLM, or a module with num_layers, without vocab_to_cache and stateful."
             )
-        self.reader = module
-        self.keep_sentence_boundaries = flag("keep_sentence_boundaries", keep_sentence_boundaries)
-        n_layers, do_layer_norm = module.num_layers, flag("do_layer_norm", do_layer_norm)
-        weights = None
+        n_layers = module.config.n_layers + 1 if isinstance(module, BiLM) else module.num_layers
+        w = None
         if scalar_mix_parameters is not None:
-            weights = mix_weights("scalar_mix_parameters", scalar_mix_parameters, n_layers)
-        self.dropout = nn.Dropout(number("dropout", dropout, "a share from 0 to 1", 0, 1))
-        self.scalar_mixes = nn.ModuleList(
-            ScalarMix(n_layers, weights, trainable=weights is None, layer_norm=do_layer_norm)
-            for _ in range(whole_number("num_output_representations", num_output_representations, 1))
-        )
+            w = mix_weights("scalar_mix_parameters", scalar_mix_parameters, n_layers)
+        mixes = [ScalarMix(n_layers, w, trainable=w is None, layer_norm=do_layer_norm) for _ in range(n_mixes)]
+        if isinstance(module, BiLM):
+            module = _Reader(module, vocab_to_cache, requires_grad=requires_grad, stateful=stateful)
+        self.reader, self.scalar_mixes = module, nn.ModuleList(mixes)
 
     @property
     def bilm(self) -> BiLM:
@@ -217,9 +219,7 @@ class _Reader(nn.Module):
         self.cached = None
         if vocab_to_cache is not None:
             vocabulary = bilm.character_vocabulary
-            rows = np.concatenate(
-                [vocabulary.boundary_rows, vocabulary.encode(word_list("vocab_to_cache", vocab_to_cache), "skip")]
-            )
+            rows = np.concatenate([vocabulary.boundary_rows, vocabulary.encode(vocab_to_cache, "skip")])
             with torch.no_grad():
                 vectors = bilm.char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
             # Padding, <S>, </S>, then the words.
@@ -324,11 +324,6 @@ class _Reader(nn.Module):
         self._state = LSTMState(
             *(torch.cat([new, old[:, :, n:]], 2) for new, old in zip(after, self._state, strict=True))
         )
-
-
-def _has_layers(module: object) -> bool:
-    n_layers = getattr(module, "num_layers", None)
-    return isinstance(module, nn.Module) and isinstance(n_layers, int) and n_layers > 0
 
 
 def _with_boundaries(real: Tensor, of_words: Tensor) -> tuple[Tensor, Tensor]:

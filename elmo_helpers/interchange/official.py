@@ -19,7 +19,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
-import torch
 
 from elmo_helpers.checks import flag, instance
 from elmo_helpers.config import TextConfig
@@ -38,6 +37,7 @@ from elmo_helpers.interchange.official_options import FORMAT, config_of, options
 from elmo_helpers.interchange.official_weights import CNN_PROJECTION, LSTM_PROJECTION, WeightsFile, write_weights
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.devices import check_has_numbers
 from elmo_helpers.model.sizes import within_memory
 from elmo_helpers.text.vocabulary import SPECIALS, WordVocabulary
 
@@ -122,10 +122,7 @@ def load_official(
     if order is not None:
         for name in {"char_cnn.weight", "softmax.weight", "softmax.bias"} & state.keys():
             state[name] = state[name][order]
-    with torch.random.fork_rng():  # fresh weights are drawn, and replaced at once
-        model = BiLM(config, words if words is not None else WordVocabulary([]), text)
-    model.load_state_dict(state)
-    return model.eval()
+    return BiLM.of_weights(config, text, WordVocabulary([]) if words is None else words, state)
 
 
 def save_official(model: BiLM, directory: str | os.PathLike[str], *, softmax: bool = False) -> None:
@@ -141,6 +138,7 @@ def save_official(model: BiLM, directory: str | os.PathLike[str], *, softmax: bo
     """
     instance("model", model, BiLM, "a BiLM")
     softmax = flag("softmax", softmax)
+    check_has_numbers(model.forward_layers[0].weight_ih)
     options = options_of(model.config, model.text)
     if softmax and model.softmax is None:
         raise ElmoHelpersError("softmax=True: the model has no softmax to write; pass softmax=False.")
@@ -172,13 +170,13 @@ class _Files:
 
     def json(self) -> object:
         """What options.json holds."""
-        return parse_json(self._bytes(self.options), self.options)
+        return parse_json(self.read(self.options), self.options)
 
     @contextmanager
     def weights(self) -> Iterator[WeightsFile]:
         """The weight file, open."""
         name = self.weights_name
-        with open_ordinary(name) if self.zip is None else io.BytesIO(self._bytes(name)) as stream:
+        with open_ordinary(name) if self.zip is None else io.BytesIO(self.read(name)) as stream:
             try:
                 file = h5py.File(stream, "r")  # through a file of Python's own, which HDF5 does not lock
             except (OSError, RuntimeError, ValueError) as error:
@@ -188,18 +186,8 @@ class _Files:
             with file:
                 yield WeightsFile(file, name)
 
-    def words(self, path: Path | None, n: int | None) -> list[str]:
-        """The lines of the vocabulary file at `path`, or of the model's own; n of them where the rest are blank."""
-        name = path or self.vocabulary
-        data = self._bytes(name) if path is None else read_bytes(path)
-        try:
-            lines = data.decode("utf-8-sig").split("\n")
-        except UnicodeDecodeError as error:
-            raise ElmoHelpersError(f"{name} is not UTF-8 text ({error}): expected one word a line.") from None
-        lines = [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
-        return lines if any(map(str.strip, lines[n:])) else lines[:n]
-
-    def _bytes(self, name: str) -> bytes:
+    def read(self, name: str) -> bytes:
+        """All of one of them."""
         if self.zip is None:
             return read_bytes(name)
         try:
@@ -274,14 +262,17 @@ def _words(
     """
     if isinstance(vocabulary, WordVocabulary):
         return vocabulary, None
-    if vocabulary is None and files.vocabulary is None:
+    if vocabulary is not None:
+        name, data = str(vocabulary), read_bytes(vocabulary)
+    elif files.vocabulary is not None:
+        name, data = files.vocabulary, files.read(files.vocabulary)
+    else:
         leave_out = ", or softmax=False to leave it out" if what == "a softmax" else ""
         raise ElmoHelpersError(
             f"{files.weights_name}: the model has {what}, and there is no vocabulary.txt to name the words: put it "
             f"beside the weights, or pass vocabulary=FILE to load_official{leave_out}."
         )
-    words = files.words(vocabulary, shape[0] if shape else None)
-    name = vocabulary or files.vocabulary
+    words = _lines(name, data, shape[0] if shape else None)
     place = {word: row for row, word in enumerate(words, start=1)}
     missing = [word for word in SPECIALS[1:] if word not in place]
     if missing:
@@ -294,6 +285,16 @@ def _words(
     if len(ours) - 1 != len(words):
         raise ElmoHelpersError(f"{name}: one of {', '.join(SPECIALS[1:])} is there twice: leave one out.")
     return ours, [0, *(place[word] for word in ours.words[1:])]
+
+
+def _lines(name: str, data: bytes, n: int | None) -> list[str]:
+    """The lines of a vocabulary file: as many as there are rows, n, where all lines behind them are blank."""
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise ElmoHelpersError(f"{name} is not UTF-8 text ({error}): expected one word a line.") from None
+    lines = [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
+    return lines if any(map(str.strip, lines[n:])) else lines[:n]
 
 
 def _is_utf8(word: str) -> bool:

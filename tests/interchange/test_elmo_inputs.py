@@ -9,7 +9,7 @@ from comparing import refused
 from reference import write_random_model
 from torch import nn
 
-from elmo_helpers import Elmo, batch_to_ids
+from elmo_helpers import Elmo, batch_to_ids, load_official
 
 SENTENCES = [["the", "cat", "sat"], ["home"]]
 CACHE = ["@@PADDING@@", "the", "cat", "sat", "home"]
@@ -171,3 +171,16 @@ def test_an_argument_of_the_wrong_kind_is_named_as_it_was_given(paths, settings,
     arguments = {"options_file": paths[0], "weight_file": paths[1], "num_output_representations": 1} | settings
     with refused(name):
         Elmo(**arguments)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"dropout": 2}, {"scalar_mix_parameters": [1.0]}, {"vocab_to_cache": "the"}, {"num_output_representations": 0}],
+    ids=str,
+)
+def test_a_refused_setting_leaves_the_model_as_it_was(paths, settings):
+    model = load_official(*paths).train()
+    with refused(next(iter(settings))):
+        Elmo(**{"options_file": None, "weight_file": None, "num_output_representations": 1, "module": model} | settings)
+    assert model.training
+    assert all(parameter.requires_grad for parameter in model.parameters())
