@@ -71,8 +71,8 @@ class Encoder:
                 (about three digits) unless `torch.backends.cudnn.allow_tf32 = False`.
 
         Raises:
-            ElmoHelpersError: The directory holds no model, an argument is of the wrong kind, or the model's device has no
-                instructions for the precision.
+            ElmoHelpersError: The directory holds no model, an argument is of the wrong kind, or the model's device has
+                no instructions for the precision.
         """
         check_mix(mix)
         self.batch_size = whole_number("batch_size", batch_size, 1)

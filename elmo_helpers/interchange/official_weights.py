@@ -253,5 +253,5 @@ class WeightsFile:
 def write_weights(file: h5py.File, config: BiLMConfig, state: dict[str, Tensor], n_softmax_words: int | None) -> None:
     """Write the parameters of a model of that configuration as float32 datasets."""
     for dataset in datasets_of(config, n_softmax_words):
-        parts = [state[parameter].detach().cpu().numpy() for parameter in dataset.parameters]
+        parts = [state[parameter].detach().cpu().float().numpy() for parameter in dataset.parameters]
         file.create_dataset(dataset.name, data=np.ascontiguousarray(dataset.write(*parts), dtype=np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +27,14 @@ class AdaptiveSoftmax(nn.Module):
     def __init__(self, n_words: int, dim: int) -> None:
         super().__init__()
         n = n_words - 1  # padding is no word
-        self.words = nn.AdaptiveLogSoftmaxWithLoss(dim, n, cutoffs_of(n_words), SHRINK, head_bias=True)
-        for tail in self.words.tail:
+        self.words = nn.AdaptiveLogSoftmaxWithLoss(
+            dim, n, cutoffs_of(n_words), SHRINK, head_bias=True, dtype=torch.float32
+        )
+        for tail, (_, scores) in zip(self.words.tail, self._classes(), strict=True):
             # With a bias, which PyTorch leaves out, a rare word's frequency is not left to its few numbers.
-            tail[1] = nn.Linear(tail[1].in_features, tail[1].out_features)
-            nn.init.zeros_(tail[1].bias)
+            with_bias = nn.Linear(scores.in_features, scores.out_features, dtype=torch.float32)
+            nn.init.zeros_(with_bias.bias)
+            tail.register_module("1", with_bias)
 
     def start_from_counts(self, counts: Tensor) -> None:
         """Start the bias at the log of the words' frequencies, so that training starts from the unigram model.
@@ -43,8 +47,8 @@ class AdaptiveSoftmax(nn.Module):
         classes = [p[first:end] for first, end in pairwise(edges)]
         with torch.no_grad():
             self.words.head.bias.copy_(torch.cat([p[: edges[0]], torch.stack([c.sum() for c in classes])]).log())
-            for tail, inside in zip(self.words.tail, classes, strict=True):
-                tail[1].bias.copy_((inside / inside.sum()).log())
+            for (_, scores), inside in zip(self._classes(), classes, strict=True):
+                scores.bias.copy_((inside / inside.sum()).log())
 
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """log p of every word, (..., P) float to (..., V) float; -inf for padding."""
@@ -61,10 +65,10 @@ class AdaptiveSoftmax(nn.Module):
         """
         ids, edges = targets - 1, [0, *self.words.cutoffs]
         in_head, classes = ids, []
-        for i, (tail, (first, end)) in enumerate(zip(self.words.tail, pairwise(edges[1:]), strict=True)):
+        for i, ((narrow, scores), (first, end)) in enumerate(zip(self._classes(), pairwise(edges[1:]), strict=True)):
             rows = ((ids >= first) & (ids < end)).nonzero()[:, 0]
             in_head = in_head.index_fill(0, rows, edges[1] + i)
-            inside = chunked_loss(tail[0](hidden[rows]), tail[1].weight, tail[1].bias, ids[rows] - first, padding=False)
+            inside = chunked_loss(narrow(hidden[rows]), scores.weight, scores.bias, ids[rows] - first, padding=False)
             classes.append((rows, inside))
         head = chunked_loss(hidden, self.words.head.weight, self.words.head.bias, in_head, padding=False)
         losses = head.rows
@@ -75,6 +79,10 @@ class AdaptiveSoftmax(nn.Module):
     def forward(self, hidden: Tensor, targets: Tensor) -> SoftmaxLoss:
         """The loss of training: here the exact one. Arguments and result as in `exact`."""
         return self.exact(hidden, targets)
+
+    def _classes(self) -> list[tuple[nn.Linear, nn.Linear]]:
+        """Of each class of rarer words: from P numbers to a part of them, and from there to the words' scores."""
+        return [cast("tuple[nn.Linear, nn.Linear]", tuple(tail.children())) for tail in self.words.tail]
 
 
 def cutoffs_of(n_words: int) -> list[int]:

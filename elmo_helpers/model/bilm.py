@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,9 @@ from torch import Tensor, nn
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import CharacterCNN
+from elmo_helpers.model.devices import check_has_numbers, default_device
 from elmo_helpers.model.hub import HubModel
-from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
+from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths, within_lengths
 from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import read_model, write_model
@@ -207,7 +209,7 @@ class BiLM(HubModel, nn.Module):
         """
         words, lengths, _ = self._read(self.char_cnn(characters), tokens, lengths)
         # The last position of each row has no next one to predict.
-        before_last = (torch.arange(tokens.shape[1] - 1) < lengths[:, None] - 1).to(self.device)  # (B, T - 1)
+        before_last = within_lengths(lengths - 1, tokens.shape[1] - 1).to(self.device)  # (B, T - 1)
         read, wanted = [], []
         for direction in (0, 1):
             top = self._run(words, lengths, direction, in_reading_order=True)[0][-1]
@@ -238,7 +240,7 @@ class BiLM(HubModel, nn.Module):
                 f"{tuple(targets.shape)}."
             )
         vectors = self.char_cnn(characters)
-        lengths = torch.full((tokens.shape[1],), tokens.shape[2])
+        lengths = torch.full((tokens.shape[1],), tokens.shape[2], device="cpu")
         read, wanted, states = [], [], []
         for direction in (0, 1):
             words = nn.functional.embedding(tokens[direction], vectors)
@@ -274,7 +276,7 @@ class BiLM(HubModel, nn.Module):
                 f"{int(lengths.min())} to {int(lengths.max())}."
             )
         words = nn.functional.embedding(tokens, vectors)
-        mask = (torch.arange(tokens.shape[1]) < lengths[:, None]).to(self.device)
+        mask = within_lengths(lengths, tokens.shape[1]).to(self.device)
         return words, lengths, mask
 
     def _run(
@@ -319,6 +321,7 @@ class BiLM(HubModel, nn.Module):
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
+        check_has_numbers(self.forward_layers[0].weight_ih)
         write_model(directory, self.config, self.text, self.vocabulary, self.state_dict())
 
     @classmethod
@@ -328,9 +331,23 @@ class BiLM(HubModel, nn.Module):
         Raises:
             ElmoHelpersError: A file is missing or damaged, or the files do not fit together.
         """
-        config, text, vocabulary, weights = read_model(directory)
-        with torch.random.fork_rng():  # fresh weights are drawn, and replaced at once
-            model = cls(config, vocabulary, text)
-        model.load_state_dict(weights)
+        model = cls.of_weights(*read_model(directory))
         model.folder = Path(directory)
+        return model
+
+    @classmethod
+    def of_weights(
+        cls, config: BiLMConfig, text: TextConfig, vocabulary: WordVocabulary, weights: Mapping[str, Tensor]
+    ) -> BiLM:
+        """A model that has these weights, as float32, and is in evaluation mode; they can be trained.
+
+        Args:
+            config, text, vocabulary: As of a fresh one.
+            weights: By their names in `state_dict`, of any floating dtype.
+        """
+        with torch.inference_mode(False), within_memory("A model of these sizes"):
+            with torch.device("meta"):  # so that no fresh weights are drawn, only to be replaced
+                model = cls(config, vocabulary, text)
+            model.to_empty(device=default_device())
+            model.load_state_dict(weights)
         return model.eval()

@@ -1,5 +1,7 @@
 """The character CNN: a word's spelling becomes one vector (Peters et al. 2018, section 3.4; Kim et al. 2016)."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,8 +24,8 @@ class Highway(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.transform = nn.Linear(dim, dim)
-        self.gate = nn.Linear(dim, dim)
+        self.transform = nn.Linear(dim, dim, dtype=torch.float32)
+        self.gate = nn.Linear(dim, dim, dtype=torch.float32)
         for part, bias in ((self.transform, 0.0), (self.gate, -2.0)):
             nn.init.normal_(part.weight, std=dim**-0.5)
             nn.init.constant_(part.bias, bias)
@@ -50,17 +52,18 @@ class CharacterCNN(nn.Module):
             self.embedding = None
             channels = self.n_characters
         else:
-            self.embedding = nn.Embedding(self.n_characters, config.embedding_dim, padding_idx=0)
+            self.embedding = nn.Embedding(self.n_characters, config.embedding_dim, padding_idx=0, dtype=torch.float32)
             nn.init.uniform_(self.embedding.weight, -1, 1)
             nn.init.zeros_(self.embedding.weight[0])
             channels = config.embedding_dim
-        self.convolutions = nn.ModuleList(nn.Conv1d(channels, count, width) for width, count in config.filters)
-        for convolution in self.convolutions:
+        convolutions = [nn.Conv1d(channels, count, width, dtype=torch.float32) for width, count in config.filters]
+        for convolution in convolutions:
             _initialize(convolution, config.activation)
+        self.convolutions = nn.ModuleList(convolutions)
         self.highways = nn.ModuleList(Highway(config.n_filters) for _ in range(config.n_highway))
         self.projection = None
         if config.projection_dim is not None:
-            self.projection = nn.Linear(config.n_filters, config.projection_dim)
+            self.projection = nn.Linear(config.n_filters, config.projection_dim, dtype=torch.float32)
             nn.init.normal_(self.projection.weight, std=config.n_filters**-0.5)
             nn.init.zeros_(self.projection.bias)
 
@@ -77,7 +80,7 @@ class CharacterCNN(nn.Module):
             ElmoHelpersError: The rows are not C characters long, or the device has no instructions for products in
                 bfloat16, which autocast or the weights ask for.
         """
-        check_products(self.convolutions[0].weight)
+        check_products(self._convolution(0).weight)
         if characters.ndim != 2 or characters.shape[1] != self.config.max_characters:
             raise ElmoHelpersError(
                 f"characters: expected rows of {self.config.max_characters} ids, shape (N, "
@@ -104,22 +107,28 @@ class CharacterCNN(nn.Module):
     def embed(self, characters: Tensor) -> Tensor:
         """Character vectors of (N, C) int64 ids, channels first as convolutions take them: (N, E, C) float."""
         if self.embedding is not None:
-            return self.embedding(characters).transpose(1, 2)
-        weight = self.convolutions[0].weight
+            vectors: Tensor = self.embedding(characters)
+            return vectors.transpose(1, 2)
+        weight = self._convolution(0).weight
         one_hot = torch.eye(self.n_characters, dtype=weight.dtype, device=weight.device)
         one_hot[0] = 0  # padding is the zero vector, as the original's `onehot[0, 0] = 0`
         return F.embedding(characters, one_hot).transpose(1, 2)
 
     def filter_responses(self, embedded: Tensor, i: int) -> Tensor:
         """What the filters of the i-th width answer at each position: (N, E, C) to (N, count_i, C - width_i + 1)."""
+        convolution = self._convolution(i)
         if self.embedding is None:  # many channels: windows would be larger than what is made of them
-            return self.convolutions[i](embedded)
-        weight, bias = self.convolutions[i].weight, self.convolutions[i].bias
+            responses: Tensor = convolution(embedded)
+            return responses
+        weight, bias = convolution.weight, convolution.bias
         count, _, width = weight.shape
         positions = embedded.shape[2] - width + 1
         # With few channels, one matrix product over all windows beats PyTorch's convolution, its gradient above all.
         windows = torch.stack([embedded[:, :, j : j + positions].transpose(1, 2) for j in range(width)], dim=2)
         return linear(windows.flatten(2), weight.transpose(1, 2).reshape(count, -1), bias).transpose(1, 2)
+
+    def _convolution(self, i: int) -> nn.Conv1d:
+        return cast("nn.Conv1d", self.convolutions[i])  # a list of modules does not say of which kind they are
 
     def _strongest(self, embedded: Tensor, longest: int) -> Tensor:
         """Each filter's maximum over the positions of words of at most `longest` characters: (n, E, C) to (n, F).
@@ -141,9 +150,9 @@ class CharacterCNN(nn.Module):
         """
         room = _CACHE if lengths.device.type == "cpu" else 64 * _CACHE
         widest_bank = max(count for _, count in self.config.filters)
-        groups, first, lengths = [], 0, lengths.tolist()
-        for end, longest in enumerate(lengths, start=1):
-            if end == len(lengths) or (end + 1 - first) * (lengths[end] + 1) * widest_bank > room:
+        groups, first, ascending = [], 0, lengths.tolist()
+        for end, longest in enumerate(ascending, start=1):
+            if end == len(ascending) or (end + 1 - first) * (ascending[end] + 1) * widest_bank > room:
                 groups.append((slice(first, end), longest))
                 first = end
         return groups or [(slice(0, 0), 0)]
@@ -170,4 +179,5 @@ def _initialize(convolution: nn.Conv1d, activation: str) -> None:
         nn.init.uniform_(convolution.weight, -0.05, 0.05)
     else:
         nn.init.normal_(convolution.weight, std=fan_in**-0.5)
-    nn.init.zeros_(convolution.bias)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)

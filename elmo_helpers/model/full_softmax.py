@@ -15,8 +15,8 @@ class FullSoftmax(nn.Module):
 
     def __init__(self, n_words: int, dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(n_words, dim))  # (V, P)
-        self.bias = nn.Parameter(torch.zeros(n_words))
+        self.weight = nn.Parameter(torch.empty(n_words, dim, dtype=torch.float32))  # (V, P)
+        self.bias = nn.Parameter(torch.zeros(n_words, dtype=torch.float32))
         nn.init.normal_(self.weight, std=dim**-0.5)
 
     def start_from_counts(self, counts: Tensor) -> None:

@@ -31,12 +31,12 @@ class LSTMLayer(nn.Module):
         output_dim = projection_dim or hidden_dim
         self.hidden_dim, self.output_dim = hidden_dim, output_dim
         self.cell_clip, self.projection_clip = cell_clip, projection_clip
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_dim, input_dim))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_dim, output_dim))
-        self.bias = nn.Parameter(torch.zeros(4 * hidden_dim))
-        self.weight_hr = nn.Parameter(torch.empty(projection_dim, hidden_dim)) if projection_dim else None
-        # `torch.lstm` wants a second bias; a buffer of zeros keeps the parameters those of the published files.
-        self.register_buffer("_no_bias", torch.zeros(4 * hidden_dim), persistent=False)
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_dim, input_dim, dtype=torch.float32))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_dim, output_dim, dtype=torch.float32))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden_dim, dtype=torch.float32))
+        self.weight_hr = None
+        if projection_dim:
+            self.weight_hr = nn.Parameter(torch.empty(projection_dim, hidden_dim, dtype=torch.float32))
         self._kept = KeptFromWeights[LSTMWeights]()  # see `_for_inference`
         self._initialize()
 
@@ -71,7 +71,8 @@ class LSTMLayer(nn.Module):
             Outputs (B, T, P), of no meaning behind a row's length; and None, or the states h (B, P) and c (B, H).
 
         Raises:
-            ElmoHelpersError: The device has no instructions for products in bfloat16, which autocast or the weights ask for.
+            ElmoHelpersError: The device has no instructions for products in bfloat16, which autocast or the weights
+                ask for.
         """
         check_products(self.weight_ih)
         if state is None:
@@ -90,7 +91,8 @@ class LSTMLayer(nn.Module):
 
     def _fused(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """PyTorch's own kernel, the fastest where it can be used."""
-        weights = [self.weight_ih, self.weight_hh, self.bias, self._no_bias]
+        # The kernel wants a second bias, which the published files have not.
+        weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
         if x.is_cuda:  # cuDNN wants them one behind the other, and warns where it has to copy them itself
             together = torch.cat([w.flatten() for w in weights])
             weights = [
@@ -129,6 +131,11 @@ class LSTMLayer(nn.Module):
             return LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
 
         return self._kept.get([w for w in weights if w is not None], dtype, cast)
+
+
+def within_lengths(lengths: Tensor, width: int) -> Tensor:
+    """The positions before each length: (B,) int to (B, width) bool, where the lengths are."""
+    return torch.arange(width, device=lengths.device) < lengths[:, None]
 
 
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:

@@ -295,7 +295,7 @@ def _stop_beyond(bound: float | None, gradient: Tensor, z: Tensor) -> None:
         z = z.to(gradient.dtype)
         # PyTorch gives the gradient of `hardtanh` a function in place, but that stops at the bounds, too: so they are
         # moved to the next number.
-        bound = torch.tensor(bound, dtype=z.dtype)
+        bound = torch.tensor(bound, dtype=z.dtype, device="cpu")
         bound = torch.nextafter(bound, torch.full_like(bound, torch.inf)).item()
         torch.ops.aten.hardtanh_backward.grad_input(gradient, z, -bound, bound, grad_input=gradient)
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from elmo_helpers.checks import flag, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.devices import default_device
 
 
 class ScalarMix(nn.Module):
@@ -39,8 +40,9 @@ class ScalarMix(nn.Module):
         given = np.zeros(n_layers) if initial_weights is None else initial_weights
         weights = mix_weights("initial_weights", given, n_layers)
         # One vector and no ParameterList: data parallelism copies the parameters of a module, and of no list in it.
-        self.weights = nn.Parameter(weights, requires_grad=trainable)  # w
-        self.gamma = nn.Parameter(torch.ones(()), requires_grad=trainable)  # γ
+        device = default_device()
+        self.weights = nn.Parameter(weights.to(device), requires_grad=trainable)  # w
+        self.gamma = nn.Parameter(torch.ones((), dtype=torch.float32, device=device), requires_grad=trainable)  # γ
 
     @property
     def shares(self) -> Tensor:
@@ -48,7 +50,7 @@ class ScalarMix(nn.Module):
         return self.weights.softmax(0)
 
     def forward(self, layers: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Mix (n_layers, ...) float to (...) float.
+        """Mix (n_layers, ...) float to (...), of the dtype of the layers or, under autocast, of its products.
 
         Args:
             layers: (n_layers, ..., width) float.
@@ -67,7 +69,8 @@ class ScalarMix(nn.Module):
             raise ElmoHelpersError(f"mask: expected a tensor of the shape {expected}, and got {shown(mask)}.")
         if self.layer_norm:
             layers = torch.stack([_normalized(layer, mask) for layer in layers])
-        return self.gamma * torch.tensordot(self.shares, layers, dims=1)
+        mixed: Tensor = torch.tensordot(self.shares.to(layers.dtype), layers, dims=1)
+        return self.gamma * mixed
 
 
 def mix_weights(name: str, weights: Sequence[float] | NDArray[np.floating] | Tensor, n_layers: int) -> Tensor:
@@ -90,7 +93,9 @@ def mix_weights(name: str, weights: Sequence[float] | NDArray[np.floating] | Ten
 
 def _normalized(layer: Tensor, mask: Tensor | None) -> Tensor:
     """(x - mean) / √(variance + 1e-12), both over all elements (..., width) at which the mask (...) is True."""
-    real = layer if mask is None else layer[mask.bool()]
+    # Squares of half precision, and 1e-12, would leave its range.
+    wide = layer.to(torch.promote_types(layer.dtype, torch.float32))
+    real = wide if mask is None else wide[mask.bool()]
     mean = real.mean()
     variance = (real - mean).square().mean()
-    return (layer - mean) / (variance + 1e-12).sqrt()
+    return ((wide - mean) / (variance + 1e-12).sqrt()).to(layer.dtype)

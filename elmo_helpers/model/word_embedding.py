@@ -13,7 +13,7 @@ class WordEmbedding(nn.Module):
     def __init__(self, config: WordEmbeddingConfig) -> None:
         super().__init__()
         self.config = config
-        self.weight = nn.Parameter(torch.empty(config.n_words, config.dim))  # (V, D)
+        self.weight = nn.Parameter(torch.empty(config.n_words, config.dim, dtype=torch.float32))  # (V, D)
         nn.init.normal_(self.weight, std=config.dim**-0.5)
         with torch.no_grad():
             self.weight[0] = 0
