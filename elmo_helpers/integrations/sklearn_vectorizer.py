@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.checks import choice, shown, whole_number
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.run_state import fingerprint
 from elmo_helpers.encoding.selection import POOLINGS, Selection
@@ -124,7 +124,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         elif isinstance(self.model, str | os.PathLike):
             model, digest = _model_of(os.fspath(self.model), str(usable_device(self.device)))
         else:
-            raise ElmoHelpersError(f"model={self.model!r:.60}: expected a BiLM, or the directory of a saved one.")
+            raise ElmoHelpersError(f"model={shown(self.model)}: expected a BiLM, or the directory of a saved one.")
         selection = selection_of("titles", self.layers, model.config, self.pooling)
         return Encoder(model, batch_tokens=self.batch_tokens, precision=self.precision), selection, digest
 
@@ -152,7 +152,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
 def _titles(X: Any) -> list:
     if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
-        raise ElmoHelpersError(f"X={X!r:.60}: expected a list of titles; pass one title as [title].")
+        raise ElmoHelpersError(f"X={shown(X)}: expected a list of titles; pass one title as [title].")
     if isinstance(X, Iterator | Set | Mapping):  # it could be read only once, or has no order
         raise ElmoHelpersError(f"X: expected a list of titles, and got a {type(X).__name__}: pass a list of them.")
     if hasattr(X, "columns") or getattr(X, "ndim", 1) != 1:
