@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_helpers.errors import ElmoHelpersError
 
 
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
+def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Each row divided by its length, so that a product of two rows is their cosine; a row of zeros stays.
 
     Args:
@@ -24,10 +25,13 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
     lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64)).astype(np.float32)[..., None]
     if not (finite := np.isfinite(lengths[..., 0])).all():
         raise ElmoHelpersError(f"vectors: row {finite.argmin()} holds a number that is not finite: leave it out.")
-    return vectors / np.where(lengths > 0, lengths, 1)
+    lengths[lengths == 0] = 1
+    return np.divide(vectors, lengths, dtype=np.float32)
 
 
-def nearest_rows(units: np.ndarray, vector: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_rows(
+    units: NDArray[np.float32], vector: NDArray[np.floating], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The n rows with the highest cosine to a vector, the nearest first; of equal ones the first row.
 
     One product of a matrix and a vector, and no sorting of what is not among the n.

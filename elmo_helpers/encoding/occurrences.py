@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.encoding.encoder import Encoder
@@ -30,9 +31,9 @@ class Occurrences:
     word: str
     n_found: int
     titles: list[list[str]]
-    rows: np.ndarray
-    places: np.ndarray
-    layers: np.ndarray
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+    layers: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -93,9 +94,9 @@ def find_occurrences(
     # By length, so that even a small window holds many titles that are computed together.
     order = sorted(range(len(own_rows)), key=lambda i: len(titles[own_rows[i]]))
     encoded = encoder.encode_iter((titles[own_rows[i]] for i in order), "tokens", "all", window=_WINDOW)
-    for done, (i, title) in enumerate(zip(order, encoded, strict=True), start=1):
+    for done, (i, of_title) in enumerate(zip(order, encoded, strict=True), start=1):
         here = slice(bounds[i], bounds[i + 1])  # the word may stand in a title more than once
-        layers[:, here] = title.vectors[:, places[here]]
+        layers[:, here] = of_title.vectors[:, places[here]]
         if told is not None:
             told(done, len(own_rows))
     return Occurrences(word, n_found, [titles[row] for row in rows], rows, places, layers)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.precision import products_in
 from elmo_helpers.model.scalar_mix import ScalarMix
 
 
@@ -18,21 +20,25 @@ class MixClassifier(nn.Module):
     def __init__(self, n_layers: int, dim: int, n_classes: int) -> None:
         super().__init__()
         self.mix = ScalarMix(n_layers)
-        self.linear = nn.Linear(dim, n_classes)
+        self.linear = nn.Linear(dim, n_classes, dtype=torch.float32)
 
     def forward(self, layers: Tensor) -> Tensor:
         """(N, L, dim) float to logits (N, n_classes) float."""
-        return self.linear(self.mix(layers.transpose(0, 1)))
+        logits: Tensor = self.linear(self.mix(layers.transpose(0, 1)))
+        return logits
 
     @torch.no_grad()
-    def predict(self, layers: np.ndarray) -> np.ndarray:
+    def predict(self, layers: NDArray[np.float32]) -> NDArray[np.int64]:
         """The most likely class of each row: (N, L, dim) float32 to (N,) int64."""
-        return self(torch.from_numpy(layers)).argmax(1).numpy()
+        weight = self.linear.weight
+        with products_in("fp32", weight.device):
+            logits: Tensor = self(torch.tensor(layers, dtype=weight.dtype, device=weight.device))
+        return logits.argmax(1).cpu().numpy()
 
 
 def learn_mix(
-    layers: np.ndarray,
-    labels: np.ndarray,
+    layers: NDArray[np.floating],
+    labels: NDArray[np.integer],
     *,
     n_classes: int | None = None,
     epochs: int = 20,
@@ -67,9 +73,15 @@ def learn_mix(
     if not np.isfinite(layers).all():
         raise ElmoHelpersError("layers: expected finite numbers; encode the titles with a model that has learned.")
     batch_size = whole_number("batch_size", batch_size, 1)
-    x, y = torch.from_numpy(layers), torch.from_numpy(np.asarray(labels, dtype=np.int64))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    # On the CPU, in single precision and with gradients, whatever the caller's own code has set.
+    with (
+        torch.device("cpu") as cpu,
+        products_in("fp32", cpu),
+        torch.inference_mode(False),
+        torch.random.fork_rng(devices=[]),
+    ):
+        torch.default_generator.manual_seed(seed)  # and no GPU's
+        x, y = torch.from_numpy(layers), torch.from_numpy(np.asarray(labels, dtype=np.int64))
         classifier = MixClassifier(layers.shape[1], layers.shape[2], n_classes or int(y.max()) + 1)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=learning_rate, weight_decay=weight_decay)
         for _ in range(epochs):

@@ -15,7 +15,8 @@ class FileProgress:
     """
 
     def __init__(self, source: Path, processes: int, shown: bool) -> None:
-        self._words, self._processes, self._started = 0, processes, None
+        self._words, self._processes = 0, processes
+        self._begun, self._started = False, time.monotonic()
         self._bar = tqdm(
             total=source.stat().st_size,
             desc="encoding",
@@ -26,8 +27,8 @@ class FileProgress:
 
     def begin(self, first: int, position: int) -> None:
         """The first row to be encoded: what was done before it is not counted in the pace."""
-        if self._started is None:
-            self._started = time.monotonic()
+        if not self._begun:
+            self._begun, self._started = True, time.monotonic()
             if first and not self._bar.disable:
                 self._bar.initial = self._bar.n = position
 

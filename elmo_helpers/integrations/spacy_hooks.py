@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from spacy.lexeme import Lexeme
@@ -22,31 +25,41 @@ def set_vector_hooks(doc: Doc) -> None:
     doc.user_token_hooks.update(_OF_TOKEN)
 
 
-def _rows(doc: Doc) -> NDArray[np.float32]:
+def _rows(doc: Doc) -> NDArray[np.floating]:
     if doc.tensor.ndim != 2 or len(doc.tensor) != len(doc):
         raise ElmoHelpersError("doc.tensor has no row for each token: let the component 'elmo' set it first.")
     return doc.tensor
 
 
-def _vector(what: Doc | Span) -> NDArray[np.float32]:
+def _vector(what: Doc | Span) -> NDArray[np.floating]:
     """(2P,) float32: zeros without a word."""
     vectors = _rows(what.doc)[what.start : what.end] if isinstance(what, Span) else _rows(what)
     words = [i for i, token in enumerate(what) if not token.is_space]
     if len(words) < len(vectors):
         vectors = vectors[words]
-    return vectors.mean(0) if len(vectors) else np.zeros(vectors.shape[1], dtype=np.float32)
+    if not len(vectors):
+        return np.zeros(vectors.shape[1], dtype=np.float32)
+    mean: NDArray[np.floating] = vectors.mean(0)
+    return mean
+
+
+def _numbers(of: Doc | Span | Token) -> NDArray[np.floating]:
+    """Its vector, as its own hook or spaCy gives it."""
+    vector: Any = of.vector  # a type of thinc's, which says nothing to NumPy
+    return np.asarray(vector)
 
 
 def _norm(what: Doc | Token) -> float:
-    return float(np.linalg.norm(what.vector))
+    return float(np.linalg.norm(_numbers(what)))
 
 
 def _has_vector(what: Doc | Span) -> bool:
     return any(not token.is_space for token in what)
 
 
-def _token_vector(token: Token) -> NDArray[np.float32]:
-    return _rows(token.doc)[token.i]
+def _token_vector(token: Token) -> NDArray[np.floating]:
+    row: NDArray[np.floating] = _rows(token.doc)[token.i]
+    return row
 
 
 def _token_has_vector(token: Token) -> bool:
@@ -58,7 +71,7 @@ def _similarity(one: Doc | Span | Token, other: Doc | Span | Token) -> float:
         raise ElmoHelpersError(
             "similarity: a lexeme stands in no context and has no vector here: compare tokens, spans and documents."
         )
-    a, b = one.vector, other.vector
+    a, b = _numbers(one), _numbers(other)
     if a.shape != b.shape and b.size:
         raise ElmoHelpersError(
             f"similarity: one side has {a.size} numbers and the other {b.size}: expected both from one pipeline."
@@ -68,9 +81,9 @@ def _similarity(one: Doc | Span | Token, other: Doc | Span | Token) -> float:
 
 
 # Without "vector_norm" of spans, for which spaCy would give the vector itself; it computes the norm from the vector.
-_OF_SPAN = {"vector": _vector, "has_vector": _has_vector, "similarity": _similarity}
-_OF_DOC = {**_OF_SPAN, "vector_norm": _norm}
-_OF_TOKEN = {
+_OF_SPAN: dict[str, Callable[..., Any]] = {"vector": _vector, "has_vector": _has_vector, "similarity": _similarity}
+_OF_DOC: dict[str, Callable[..., Any]] = {**_OF_SPAN, "vector_norm": _norm}
+_OF_TOKEN: dict[str, Callable[..., Any]] = {
     "vector": _token_vector,
     "vector_norm": _norm,
     "has_vector": _token_has_vector,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
-from spacy import registry
 from spacy.tokens import Doc
+from spacy.util import registry
 from thinc.api import Model
 from thinc.types import Floats2d
 
@@ -14,7 +15,6 @@ from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 
-@registry.architectures("elmo_helpers.DocTensor.v1")
 def doc_tensor(width: int) -> Model[list[Doc], list[Floats2d]]:
     """A layer without weights from documents to their `doc.tensor`; no gradient goes further.
 
@@ -29,13 +29,16 @@ def doc_tensor(width: int) -> Model[list[Doc], list[Floats2d]]:
     return Model("doc_tensor", _forward, dims={"nO": whole_number("width", width, 1)}, attrs={"trained": False})
 
 
+registry.architectures.register("elmo_helpers.DocTensor.v1", func=doc_tensor)
+
+
 def _forward(
     model: Model[list[Doc], list[Floats2d]], docs: Sequence[Doc], is_train: bool
 ) -> tuple[list[Floats2d], Callable[[list[Floats2d]], list[Doc]]]:
     width = model.get_dim("nO")
     vectors = []
     for doc in docs:
-        tensor = doc.tensor
+        tensor: Any = doc.tensor  # an array of NumPy, which is none of thinc's own types
         if tensor.shape != (len(doc), width):
             if tensor.size and tensor.ndim == 2 and len(tensor) == len(doc):
                 raise ElmoHelpersError(

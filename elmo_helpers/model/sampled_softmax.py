@@ -68,8 +68,8 @@ class SampledSoftmax(FullSoftmax):
         """The sampled loss in training mode; the exact one in evaluation mode. Arguments as in `exact`."""
         if not self.training:
             return self.exact(hidden, targets)
-        ids, log_expected = self.draw()
-        ids = torch.from_numpy(ids).to(targets.device)
-        log_expected = torch.from_numpy(log_expected).to(hidden.device, self.bias.dtype)
+        drawn, expected = self.draw()
+        ids = torch.from_numpy(drawn).to(targets.device)
+        log_expected = torch.from_numpy(expected).to(hidden.device, self.bias.dtype)
         negatives = Negatives(ids, log_expected[ids], log_expected[targets])
         return chunked_loss(hidden, self.weight, self.bias, targets, negatives, sparse=self.sparse)

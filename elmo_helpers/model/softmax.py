@@ -11,6 +11,7 @@ All three have one interface:
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
@@ -55,5 +56,5 @@ def resolve_softmax(config: BiLMConfig, vocabulary: WordVocabulary) -> str:
     return "sampled" if many and _falling(vocabulary.counts) else "full"
 
 
-def _falling(counts: np.ndarray) -> bool:
+def _falling(counts: NDArray[np.int64]) -> bool:
     return bool((np.diff(counts[len(SPECIALS) :]) <= 0).all())

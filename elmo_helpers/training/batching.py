@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_helpers.model.bilm import BiLM, BiLMLoss, LSTMState
@@ -36,7 +37,7 @@ class Batch:
     targets: Tensor
 
     @classmethod
-    def of(cls, corpus: Corpus, indices: np.ndarray, device: torch.device | str = "cpu") -> Batch:
+    def of(cls, corpus: Corpus, indices: NDArray[np.integer], device: torch.device | str = "cpu") -> Batch:
         """The titles of `corpus` at `indices`, (B,) int."""
         ids, lengths = corpus.token_batch(indices)
         distinct, tokens = np.unique(ids, return_inverse=True)
@@ -65,10 +66,10 @@ class Batch:
         row_of = {word: row for row, word in enumerate(dict.fromkeys(w for words in titles for w in words), start=3)}
         rows = np.concatenate([characters.boundary_rows, characters.encode(list(row_of), errors)])
         ids = np.concatenate([[PAD, BOS, EOS], vocabulary.ids(list(row_of))])
-        lengths = torch.tensor([len(words) + 2 for words in titles], dtype=torch.int64)
-        tokens = torch.full((len(titles), max(lengths.tolist(), default=0)), PAD)
+        lengths = torch.tensor([len(words) + 2 for words in titles], dtype=torch.int64, device="cpu")
+        tokens = torch.full((len(titles), max(lengths.tolist(), default=0)), PAD, device="cpu")
         for i, words in enumerate(titles):
-            tokens[i, : len(words) + 2] = torch.tensor([BOS, *(row_of[word] for word in words), EOS])
+            tokens[i, : len(words) + 2] = torch.tensor([BOS, *(row_of[word] for word in words), EOS], device="cpu")
         return cls(
             torch.from_numpy(rows.astype(np.int64)).to(device),
             tokens.to(device),
@@ -134,7 +135,7 @@ class MixedBatches:
     def __init__(self, shards: Sequence[TitleBatches], generator: np.random.Generator) -> None:
         self.shards = shards
         places = [(i, k) for i, batches in enumerate(shards) for k in range(len(batches))]
-        self.places = generator.permutation(np.array(places, dtype=np.int64).reshape(-1, 2))
+        self.places = [places[i] for i in generator.permutation(len(places))]  # (shard, its batch)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -166,8 +167,8 @@ def n_title_batches(n_titles: int, batch_size: int) -> int:
 
 
 def length_buckets(
-    lengths: np.ndarray, batch_size: int, generator: np.random.Generator | None = None
-) -> list[np.ndarray]:
+    lengths: NDArray[np.integer], batch_size: int, generator: np.random.Generator | None = None
+) -> list[NDArray[np.int64]]:
     """Group titles of similar length into batches, so that little padding is computed.
 
     Args:
@@ -187,5 +188,5 @@ def length_buckets(
     return [batches[i] for i in generator.permutation(len(batches))]
 
 
-def _cut(items: np.ndarray, size: int) -> list[np.ndarray]:
+def _cut(items: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [items[start : start + size] for start in range(0, len(items), size)]

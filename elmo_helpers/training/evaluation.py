@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from elmo_helpers.checks import whole_number
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import UNK
@@ -100,15 +101,16 @@ def evaluation_sums(
     was_training = model.training
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), products_in("fp32", model.device):
             for shard in shards:
                 if not len(shard):
                     continue
+                batches: TitleBatches | StreamBatches
                 if unroll_steps is None:
                     batches = TitleBatches(shard, batch_size)
                 else:
                     batches = StreamBatches(shard, min(batch_size, len(shard)), unroll_steps)
-                state = None
+                state: LSTMState | None = None
                 for k in range(len(batches)):
                     if (batch := batches.batch(k, part, model.device)) is not None:
                         loss, state = batch.loss(model, state)
@@ -124,8 +126,8 @@ def evaluation_of(sums: NDArray[np.float64]) -> Evaluation:
     """The evaluation that `evaluation_sums` are the sums of."""
     forward, backward, n_predictions, n_words, n_unknown = sums.tolist()
     with np.errstate(over="ignore"):  # a model that has diverged has the perplexity infinity
-        perplexities = np.exp(np.array([forward, backward]) / n_predictions).tolist()
-    return Evaluation(*perplexities, int(n_predictions), n_unknown / max(n_words, 1))
+        perplexities = np.exp(np.array([forward, backward]) / n_predictions)
+    return Evaluation(float(perplexities[0]), float(perplexities[1]), int(n_predictions), n_unknown / max(n_words, 1))
 
 
 def out_of_vocabulary_rate(corpus: Corpus) -> float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
@@ -40,10 +40,10 @@ class Metrics:
 
     def __init__(
         self,
-        directory: str | os.PathLike,
+        directory: str | os.PathLike[str],
         *,
-        steps: list[dict],
-        history: list[dict],
+        steps: list[dict[str, Any]],
+        history: list[dict[str, Any]],
         tensorboard: bool = False,
         loss_name: str = "loss",
     ) -> None:
@@ -62,14 +62,13 @@ class Metrics:
         """
         directory = Path(directory)
         summary_writer = _summary_writer() if tensorboard else None
-        self._loss_name = loss_name
-        self._curves = None
+        self._curves: _Curves | None = None
         with ExitStack() as files:  # where one cannot be opened, the others are closed again
             self._steps = files.enter_context(_Table(directory / "steps.csv", STEP_COLUMNS, steps))
             self._history = files.enter_context(_Table(directory / "history.csv", HISTORY_COLUMNS, history))
             if summary_writer is not None:
-                self._open_curves(summary_writer, directory / "tensorboard", steps, history)
-                files.callback(self._curves.close)
+                curves = _Curves(summary_writer, directory / "tensorboard", loss_name, steps, history)
+                self._curves = files.enter_context(curves)
             self._files = files.pop_all()
 
     def step(self, row: dict[str, Any]) -> None:
@@ -79,7 +78,8 @@ class Metrics:
             ElmoHelpersError: The file cannot be written, or the row has an unknown column.
         """
         self._steps.append(row)
-        self._draw_step(row)
+        if self._curves is not None:
+            self._curves.step(row)
 
     def evaluation(self, row: dict[str, Any]) -> None:
         """Append a row to `history.csv`.
@@ -88,44 +88,63 @@ class Metrics:
             ElmoHelpersError: The file cannot be written, or the row has an unknown column.
         """
         self._history.append(row)
-        self._draw_evaluation(row)
+        if self._curves is not None:
+            self._curves.evaluation(row)
 
     def close(self) -> None:
         """Close all files."""
         self._files.close()
 
-    def __enter__(self) -> Metrics:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open_curves(self, summary_writer: type, directory: Path, steps: list[dict], history: list[dict]) -> None:
+
+class _Curves:
+    """TensorBoard's curves of one run."""
+
+    def __init__(
+        self,
+        summary_writer: Callable[..., Any],
+        directory: Path,
+        loss_name: str,
+        steps: list[dict[str, Any]],
+        history: list[dict[str, Any]],
+    ) -> None:
+        self._loss_name = loss_name
         first = not directory.exists()
         # Curves that an interrupted run drew beyond its last checkpoint would lie doubled under those to come.
         purge_step = max((row["step"] for row in [*steps, *history]), default=-1) + 1
-        self._curves = summary_writer(str(directory), purge_step=None if first else purge_step, flush_secs=10)
+        self._writer = summary_writer(str(directory), purge_step=None if first else purge_step, flush_secs=10)
         if first:  # the run's first part was without curves
             for row in steps:
-                self._draw_step(row)
+                self.step(row)
             for row in history:
-                self._draw_evaluation(row)
+                self.evaluation(row)
 
-    def _draw_step(self, row: dict[str, Any]) -> None:
+    def step(self, row: dict[str, Any]) -> None:
         names = {"loss": self._loss_name}
         for column in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
             self._draw(f"train/{names.get(column, column)}", row, column)
 
-    def _draw_evaluation(self, row: dict[str, Any]) -> None:
+    def evaluation(self, row: dict[str, Any]) -> None:
         for column, name in (("forward", "forward"), ("backward", "backward"), ("perplexity", "mean")):
             self._draw(f"perplexity/{name}", row, column)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._writer.close()
+
     def _draw(self, tag: str, row: dict[str, Any], column: str) -> None:
-        if self._curves is not None and row.get(column) is not None:
-            self._curves.add_scalar(tag, float(row[column]), row["step"])
+        if row.get(column) is not None:
+            self._writer.add_scalar(tag, float(row[column]), row["step"])
 
 
-def _summary_writer() -> type:
+def _summary_writer() -> Callable[..., Any]:
     """TensorBoard's writer; loaded only where it is asked for, as it takes seconds and is not always installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -133,13 +152,14 @@ def _summary_writer() -> type:
         raise ElmoHelpersError(
             "tensorboard=True: TensorBoard is not installed; run `pip install tensorboard`, or leave it out."
         ) from None
-    return SummaryWriter
+    writer: Callable[..., Any] = SummaryWriter  # PyTorch leaves it without types
+    return writer
 
 
 class _Table:
     """A CSV file that is written anew, whole or not at all, and then grows by rows."""
 
-    def __init__(self, path: Path, columns: Sequence[str], rows: list[dict]) -> None:
+    def __init__(self, path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
         self._path, self._columns = path, columns
         with whole_file(path) as temporary:
             temporary.write_bytes(b"".join([",".join(columns).encode() + b"\n", *map(self._line, rows)]))
@@ -155,7 +175,7 @@ class _Table:
                 f"{self._path} cannot be written ({error.strerror or error}): mend that, and resume the run."
             ) from error
 
-    def __enter__(self) -> _Table:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.corpus import Corpus
@@ -66,7 +67,7 @@ class _Bigram:
                 seen > 0, np.bincount(size, share, minlength=65) / np.maximum(seen, 1), self.weights
             )
 
-    def _parts(self, corpus: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _parts(self, corpus: Corpus) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """For each prediction: c(v, w) / c(v), p(w), and the size class of v."""
         contexts, words = _pairs(corpus, self.reverse)
         keys = contexts * self.n_words + words
@@ -83,10 +84,11 @@ class _Bigram:
         return float(-np.log(weight * pair + (1 - weight) * word).mean())
 
 
-def _pairs(corpus: Corpus, reverse: bool) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(corpus: Corpus, reverse: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Vocabulary ids of every token that is predicted from, and of the one that follows it in reading order."""
     first, last = (EOS, BOS) if reverse else (BOS, EOS)
-    contexts, words = [], []
+    contexts: list[ArrayLike] = []
+    words: list[ArrayLike] = []
     for i in range(len(corpus)):
         ids = corpus.lexicon_to_vocabulary[corpus.tokens(i)]
         ids = ids[::-1] if reverse else ids
@@ -95,10 +97,11 @@ def _pairs(corpus: Corpus, reverse: bool) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(contexts).astype(np.int64), np.concatenate(words).astype(np.int64)
 
 
-def _unigram(train: Corpus, reverse: bool) -> np.ndarray:
-    counts = np.bincount(_pairs(train, reverse)[1], minlength=len(train.vocabulary)) + _FLOOR
+def _unigram(train: Corpus, reverse: bool) -> NDArray[np.float64]:
+    counts = np.bincount(_pairs(train, reverse)[1], minlength=len(train.vocabulary)).astype(np.float64) + _FLOOR
     counts[0] = 0  # padding is never predicted
-    return counts / counts.sum()
+    p: NDArray[np.float64] = counts / counts.sum()
+    return p
 
 
 def _evaluation(corpus: Corpus, nats: list[float]) -> Evaluation:
