@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -72,8 +73,9 @@ def chunked_loss(
     """
     device = hidden.device.type
     product_type = product_dtype(weight)
+    chunks: Callable[..., tuple[Tensor, Tensor]] = _ChunkedLoss.apply
     with torch.autocast(device, enabled=False):
-        loss = _ChunkedLoss.apply(
+        loss = chunks(
             hidden.to(weight.dtype),
             weight,
             bias,
@@ -95,7 +97,18 @@ class _ChunkedLoss(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, hidden, weight, bias, targets, negatives, padding, sparse, product_type, with_gradient):
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+        negatives: Negatives | None,
+        padding: bool,
+        sparse: bool,
+        product_type: torch.dtype,
+        with_gradient: bool,
+    ) -> tuple[Tensor, Tensor]:
         if negatives is None:
             columns, w, b = targets, weight, bias
             if padding:
@@ -161,7 +174,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient, _):
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         d_hidden, d_weight, d_bias, words = ctx.saved_tensors
         d_hidden, d_weight, d_bias = (d * gradient for d in (d_hidden, d_weight, d_bias))
         if ctx.sampled:

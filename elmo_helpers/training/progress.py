@@ -96,7 +96,8 @@ class Progress:
     def score(self) -> float:
         """Of the last evaluation, lower is better; without validation titles the latest is the best."""
         row = self.history[-1]
-        return row.get("perplexity", -row["step"])
+        score: float = row.get("perplexity", -row["step"])
+        return score
 
     def count_evaluation(self, halve_after: int | None) -> None:
         """Take the last evaluation as one in turn, and begin the next."""
