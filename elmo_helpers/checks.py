@@ -1,7 +1,8 @@
 """Checks of arguments: each returns the plain Python value, or says what was expected."""
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -71,8 +72,8 @@ def instance(name: str, value: Any, kind: type[T], expected: str) -> T:
     return value
 
 
-def items(name: str, value: Any, expected: str) -> list[Any]:
-    """What `value` holds, gone through once: of a list, an array, a Series, an iterator, but of nothing without order.
+def in_order(name: str, value: Any, expected: str) -> Iterator[Any]:
+    """What `value` holds, as a stream: of a list, an array, a Series, an iterator, but of nothing without an order.
 
     Args:
         name: The argument's.
@@ -84,15 +85,19 @@ def items(name: str, value: Any, expected: str) -> list[Any]:
     """
     if isinstance(value, str):
         raise ElmoHelpersError(f"{name} is one string, {shown(value)}: expected {expected}.")
-    iterator = None
     if not isinstance(value, bytes | bytearray | Set | Mapping) and not hasattr(value, "columns"):
-        try:
-            iterator = iter(value)
-        except TypeError:  # arrays without axes, too, have the method and raise this
-            iterator = None
-    if iterator is None:
-        raise ElmoHelpersError(f"{name} is {shown(value)}: expected {expected}{_text_of_tokens(value)}.")
-    return list(iterator)
+        with contextlib.suppress(TypeError):  # which arrays without axes raise, too
+            return iter(value)
+    raise ElmoHelpersError(f"{name} is {shown(value)}: expected {expected}{_text_of_tokens(value)}.")
+
+
+def items(name: str, value: Any, expected: str) -> list[Any]:
+    """`in_order` as a list; an iterator is read to its end.
+
+    Raises:
+        ElmoHelpersError: See `in_order`.
+    """
+    return list(in_order(name, value, expected))
 
 
 def word_list(name: str, value: Any) -> list[str]:
