@@ -19,7 +19,8 @@ _LONGEST = 100  # characters of a date; browsers write 65, with the name of the 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
-_YEAR = r"(?P<year>\d{4})"
+_YEAR = r"(?P<year>\d{4})"  # before month and day
+_LAST_YEAR = r"(?P<year>[1-9]\d{3})"  # behind them, where 0930 would be a time
 _DAY = r"(?P<day>\d\d?)(?:st|nd|rd|th)?"
 _WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?(?:\s*,\s*|\s+))?"
 _NAME = (
@@ -33,7 +34,6 @@ _DIGITS = rf"(?P<hour>[01]\d|2[0-3]){_MINUTE}[0-5]\d(?:\.\d+)?"  # of a time, to
 _ZONE = r"(?:\s*(?:Z|UTC|GMT|(?:UTC|GMT)?(?P<offset>[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?))(?:\s*\([^()]*\))?)?"
 _CLOCK = rf"(?:(?:T|\s*,\s*|\s+(?:at\s+)?){_TIME}{_ZONE})?"
 
-
 _PATTERNS = [
     re.compile(pattern, flags=re.IGNORECASE | re.ASCII)
     for pattern in (
@@ -42,15 +42,15 @@ _PATTERNS = [
         # 20130820, 20130820T101112Z, 20130820101112
         rf"{_YEAR}(?P<month>\d\d)(?P<day>\d\d)(?:T?{_DIGITS}{_ZONE})?",
         # 8/20/2013, 20.08.2013, 8/20/2013 10:11 PM
-        rf"(?P<one>\d\d?)(?P<sign>[-/. ])(?P<two>\d\d?)(?P=sign){_YEAR}{_CLOCK}",
+        rf"(?P<one>\d\d?)(?P<sign>[-/. ])(?P<two>\d\d?)(?P=sign){_LAST_YEAR}{_CLOCK}",
         # 20 Aug 2013, 20th of August 2013, 20-Aug-2013, Tue, 20 Aug 2013 10:11:12 GMT
-        rf"{_WEEKDAY}{_DAY}[-/. ]?\s*(?:of\s+)?{_NAME}[-/, ]?\s*{_YEAR}{_CLOCK}",
+        rf"{_WEEKDAY}{_DAY}[-/. ]?\s*(?:of\s+)?{_NAME}[-/, ]?\s*{_LAST_YEAR}{_CLOCK}",
         # Aug 20 2013, August 20th, 2013
-        rf"{_WEEKDAY}{_NAME}[-/ ]\s*{_DAY}(?:\s*,\s*|[-/ ]\s*){_YEAR}{_CLOCK}",
+        rf"{_WEEKDAY}{_NAME}[-/ ]\s*{_DAY}(?:\s*,\s*|[-/ ]\s*){_LAST_YEAR}{_CLOCK}",
         # 2013-Aug-20
         rf"{_YEAR}[-/ ]\s*{_NAME}[-/ ]\s*{_DAY}{_CLOCK}",
         # Tue Aug 20 10:11:12 +0000 2013
-        rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_TIME}{_ZONE}\s+{_YEAR}",
+        rf"{_WEEKDAY}{_NAME}\s+{_DAY}\s+{_TIME}{_ZONE}\s+{_LAST_YEAR}",
     )
 ]
 
@@ -58,8 +58,8 @@ _PATTERNS = [
 def read_date(text: str) -> tuple[date | None, date | None]:
     """The day that a string names: with the month first, and with the day first; None if it names no whole date.
 
-    Year (of four digits), month and day are in the string itself: nothing is completed. The two differ where day and
-    month are both numbers and no year stands before them. A time with a zone is of the day that it is in UTC.
+    Year (of four digits), month and day are in the string itself: nothing is completed. The two answers differ where
+    day and month are both numbers and no year stands before them. A time with a zone is of the day that it is in UTC.
 
     Args:
         text: Such as 2013-08-20, 8/20/2013, Aug 20, 2013 or 2013-08-20T10:11:12+02:00.

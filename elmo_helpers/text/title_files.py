@@ -101,9 +101,9 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str | None]]:
 
 @contextmanager
 def open_text(path: Path, kind: TableKind | None) -> Iterator[io.TextIOWrapper]:
-    """The text of a file, in which each line, or each row of a table, has its own end."""
+    """The text of a file, as `text_lines` or `table_rows` read it; a byte that is not UTF-8 is named."""
     try:
-        # The csv module looks for the ends of rows itself: a field may hold one.
+        # A field of a table may hold ends of lines, and the csv module is to see them as they are.
         newline = None if kind is None else ""
         with open_file(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline) as text:
             yield text

@@ -199,6 +199,8 @@ def _advice(sign: str) -> str:
 
 def _refuse_utf16(start: str, path: Path) -> None:
     """Refuse UTF-16 without its mark: read as UTF-8, every other letter of English is a zero."""
-    if "\0" in start[:2]:
-        order = "BE" if start[0] == "\0" else "LE"
-        raise ElmoHelpersError(f"{path} is UTF-16, not UTF-8; convert the file with `iconv -f UTF-16{order} -t UTF-8`.")
+    for order, every_other in (("LE", start[1:4:2]), ("BE", start[0:4:2])):
+        if set(every_other) == {"\0"}:
+            raise ElmoHelpersError(
+                f"{path} is UTF-16, not UTF-8; convert the file with `iconv -f UTF-16{order} -t UTF-8`."
+            )

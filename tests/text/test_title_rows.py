@@ -170,7 +170,7 @@ def test_what_a_file_holds_under_another_name(write, name, content, said):
 
 
 @pytest.mark.parametrize(
-    "content", ["Title, date and place\nx", "{curly} title\nx", "[OC] a picture\nx", "<b>\nx", "#\nx"]
+    "content", ["Title, date and place\nx", "{curly} title\nx", "[OC] a picture\nx", "a\0bc\nx", "<b>\nx", "#\nx"]
 )
 def test_first_lines_that_are_titles(write, content):
     assert read_both(write("t.txt", content)) == content.split("\n")
