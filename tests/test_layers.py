@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,27 @@ def imports(source: str, package: str) -> set[str]:
     return names
 
 
+def circle(sources: dict[str, str]) -> list[str]:
+    """Modules that import each other in a circle, be it for an annotation alone; `sources` by paths as in MODULES."""
+    paths = {f"elmo_helpers.{path[:-3].replace('/', '.')}".removesuffix(".__init__"): path for path in sources}
+
+    def home(name: str) -> str:
+        """The module that a full name is of."""
+        while name not in paths and "." in name:
+            name = name.rpartition(".")[0]
+        return name
+
+    graph = {}
+    for module, path in paths.items():
+        package = ".".join(["elmo_helpers", *path.split("/")[:-1]])
+        graph[module] = {home(name) for name in imports(sources[path], package)} & set(paths)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
 def complaints(module: str, source: str) -> list[str]:
     """What `source` imports against the rules; `module` is its path inside elmo_helpers."""
     folder = module.split("/")[0] if "/" in module else ""
@@ -53,6 +75,22 @@ def complaints(module: str, source: str) -> list[str]:
 @pytest.mark.parametrize("module", MODULES)
 def test_module_imports_only_from_its_left(module):
     assert complaints(module, (PACKAGE / module).read_text(encoding="utf-8")) == []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle({module: (PACKAGE / module).read_text(encoding="utf-8") for module in MODULES}) == []
+
+
+def test_a_circle_for_an_annotation_is_found():
+    sources = {
+        "config.py": "",
+        "__init__.py": "from elmo_helpers.model.bilm import BiLM",
+        "model/bilm.py": "from . import hub",
+        "model/hub.py": "from elmo_helpers.model.card import Card",
+        "model/card.py": "if TYPE_CHECKING:\n    from elmo_helpers.model.bilm import BiLM",
+    }
+    assert {"elmo_helpers.model.bilm", "elmo_helpers.model.hub", "elmo_helpers.model.card"} == set(circle(sources))
+    assert circle(sources | {"model/card.py": "def f():\n    from elmo_helpers import config"}) == []
 
 
 def test_every_folder_has_its_place():

@@ -8,34 +8,51 @@ from __future__ import annotations
 
 import os
 import re
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
+from torch import nn
+
 from elmo_helpers.checks import flag, instance, shown
+from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of, whole_file
 from elmo_helpers.model.model_card import CARD, Run, model_card
 from elmo_helpers.model.storage import FILES
+from elmo_helpers.text.vocabulary import WordVocabulary
 
 _is_repo_id = re.compile(r"\w[\w.-]*/\w[\w.-]*").fullmatch
 
 
-class HubModel:
-    """`from_pretrained`, `save_pretrained` and `push_to_hub` of a model that has `save` and `load`."""
+class HubModel(nn.Module):
+    """`from_pretrained`, `save_pretrained` and `push_to_hub` of a model, whose own class says how it is kept."""
 
+    config: BiLMConfig
+    text: TextConfig
+    vocabulary: WordVocabulary
     folder: Path | None = None  # where the model was loaded from: its run's figures may be there
+
+    @abstractmethod
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Write the model to a directory."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, directory: str | os.PathLike[str]) -> Self:
+        """Read a model that `save` wrote; it is in evaluation mode."""
 
     @classmethod
     def from_pretrained(
         cls,
-        name: str | os.PathLike,
+        name: str | os.PathLike[str],
         *,
         revision: str | None = None,
         token: str | bool | None = None,
-        cache_dir: str | os.PathLike | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
         force_download: bool = False,
         local_files_only: bool = False,
     ) -> Self:
@@ -75,7 +92,7 @@ class HubModel:
             )
         return cls.load(fetched)
 
-    def save_pretrained(self, directory: str | os.PathLike, *, run: str | os.PathLike | None = None) -> None:
+    def save_pretrained(self, directory: str | os.PathLike[str], *, run: str | os.PathLike[str] | None = None) -> None:
         """Write the model as `save` does, and a model card, README.md, where there is none yet.
 
         Args:
@@ -99,7 +116,7 @@ class HubModel:
         self,
         repo_id: str,
         *,
-        run: str | os.PathLike | None = None,
+        run: str | os.PathLike[str] | None = None,
         commit_message: str = "Push a model with elmo_helpers",
         private: bool | None = None,
         token: str | bool | None = None,
@@ -146,10 +163,13 @@ class HubModel:
                 )
         return str(done.commit_url)
 
-    def _card(self, name: str, run: str | os.PathLike | None) -> str:
+    def _card(self, name: str, run: str | os.PathLike[str] | None) -> str:
+        trained = None
         if run is not None:
-            return model_card(self, name, Run.read(run, self.state_dict()))
-        return model_card(self, name, None if self.folder is None else Run.find(self.folder, self.state_dict()))
+            trained = Run.read(run, self.state_dict())
+        elif self.folder is not None:
+            trained = Run.find(self.folder, self.state_dict())
+        return model_card(name, self.config, self.text, len(self.vocabulary), trained)
 
 
 @contextmanager

@@ -10,18 +10,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from elmo_helpers.config import WordEmbeddingConfig
+from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of, read_bytes, read_json
+from elmo_helpers.model.sizes import parameters_of
 from elmo_helpers.model.storage import is_model, read_model
-
-if TYPE_CHECKING:
-    from elmo_helpers.model.bilm import BiLM
 
 CARD = "README.md"
 _HEADER = """---
@@ -93,16 +91,18 @@ class Run:
         return cls.read(directory, weights) if _are_equal(read_model(directory)[3], weights) else None
 
 
-def model_card(model: BiLM, name: str, run: Run | None = None) -> str:
+def model_card(name: str, config: BiLMConfig, text: TextConfig, n_words: int, run: Run | None = None) -> str:
     """The card of a model.
 
     Args:
-        model: The model.
         name: Its repository or directory, for the example.
+        config: Its sizes.
+        text: How the text that it was trained on was made into tokens.
+        n_words: V, the words of its vocabulary.
         run: The run that trained it, if it is known.
     """
     name = name.encode(errors="replace").decode()  # the name of a directory need not be text
-    sections = [_HEADER + f"\n# ELMo: {name}", _what(model), _how_to_load(model, name), _sizes(model)]
+    sections = [_HEADER + f"\n# ELMo: {name}", _what(text), _how_to_load(config, name), _sizes(config, n_words)]
     if run is not None:
         sections += _training(run)
     sections.append(
@@ -112,48 +112,48 @@ def model_card(model: BiLM, name: str, run: Run | None = None) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _what(model: BiLM) -> str:
-    case = "in lower case" if model.text.lowercase else "in upper and lower case"
+def _what(text: TextConfig) -> str:
+    case = "in lower case" if text.lowercase else "in upper and lower case"
     return (
         "A bidirectional language model after [Peters et al. 2018](https://aclanthology.org/N18-1202/), whose layers "
         f"are vectors of words in context. It reads text {case}, cut into tokens by the tokenizer "
-        f"`{model.text.tokenizer}`."
+        f"`{text.tokenizer}`."
     )
 
 
-def _how_to_load(model: BiLM, name: str) -> str:
+def _how_to_load(config: BiLMConfig, name: str) -> str:
     return f"""## How to load it
 
 ```python
 from elmo_helpers import BiLM, Encoder
 
 encoder = Encoder(BiLM.from_pretrained({json.dumps(name, ensure_ascii=False)}))
-vectors = encoder.encode(["Peace and friendship."], pooling="mean")  # (1, {2 * model.config.output_dim})
-words = encoder.encode_tokens(["Peace and friendship."])[0].layers  # ({model.config.n_layers + 1}, words, \
-{2 * model.config.output_dim})
+vectors = encoder.encode(["Peace and friendship."], pooling="mean")  # (1, {2 * config.output_dim})
+words = encoder.encode_tokens(["Peace and friendship."])[0].layers  # ({config.n_layers + 1}, words, \
+{2 * config.output_dim})
 ```
 
 The files are safetensors and JSON: reading them runs no code."""
 
 
-def _sizes(model: BiLM) -> str:
-    c, cnn = model.config, model.config.char_cnn
+def _sizes(config: BiLMConfig, n_words: int) -> str:
+    cnn = config.char_cnn
     if isinstance(cnn, WordEmbeddingConfig):
         words = f"one vector for each of {cnn.n_words:,} words"
     else:
         filters = ", ".join(f"{count} of width {width}" for width, count in cnn.filters)
         words = f"from a character CNN ({cnn.scheme}, at most {cnn.max_characters} characters; {filters})"
-    n_softmax = 0 if model.softmax is None else sum(p.numel() for p in model.softmax.parameters())
-    n_all = sum(p.numel() for p in model.parameters())
-    softmax = "none" if model.softmax is None else f"{c.softmax}, over {len(model.vocabulary):,} words"
+    counts = {name: math.prod(shape) for name, shape in parameters_of(config, n_words)}
+    n_softmax = sum(count for name, count in counts.items() if name.startswith("softmax."))
+    softmax = "none" if config.softmax == "none" else f"{config.softmax}, over {n_words:,} words"
     rows = [
         ("token vector", f"{cnn.output_dim} wide, {words}"),
-        ("LSTM layers of each direction", c.n_layers),
-        ("LSTM cell", c.hidden_dim),
-        ("LSTM output of one direction", c.output_dim),
-        ("skip connections", "yes" if c.skip_connections else "no"),
+        ("LSTM layers of each direction", config.n_layers),
+        ("LSTM cell", config.hidden_dim),
+        ("LSTM output of one direction", config.output_dim),
+        ("skip connections", "yes" if config.skip_connections else "no"),
         ("softmax", softmax),
-        ("parameters", f"{n_all:,}, of which {n_softmax:,} are the softmax's"),
+        ("parameters", f"{sum(counts.values()):,}, of which {n_softmax:,} are the softmax's"),
     ]
     return "## Sizes\n\n" + _table(("", ""), rows)
 
@@ -197,7 +197,7 @@ def _shown(key: str, value: float | None) -> str:
     ).format(value)
 
 
-def _table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
