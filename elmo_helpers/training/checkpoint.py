@@ -16,26 +16,34 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import read_json, whole_directory, write_json
+from elmo_helpers.files import check_ordinary, read_bytes, read_json, whole_directory, write_json, writing
+from elmo_helpers.model.sizes import parameters_of
+from elmo_helpers.model.storage import check_shapes, load_tensors, write_tensors
 
 FORMAT = "elmo_helpers checkpoint 1"
+RESUME = "mend that, and resume the run"  # where a file of a run cannot be written
 _HEADER, _STATE, _SUMS = "checkpoint.json", "state.safetensors", "SHA256SUMS"
 _KEPT = 2  # the newest, and the one before it should the newest be damaged
 
 
 def write_checkpoint(folder: Path, step: int, data: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write a checkpoint of `step` into `folder`, and remove all but the newest ones."""
-    with whole_directory(_path(folder, step), header=_HEADER, format_name=FORMAT) as path:
+    """Write a checkpoint of `step` into `folder`, and remove all but the newest ones.
+
+    Raises:
+        ElmoHelpersError: The disk is full or cannot be written to; then the checkpoints before this one stay.
+    """
+    with whole_directory(_path(folder, step), header=_HEADER, format_name=FORMAT, remedy=RESUME) as path:
         write_json(path / _HEADER, {"format": FORMAT, **data})
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, path / _STATE)
+        write_tensors(path / _STATE, tensors)
         sums = "".join(f"{_sha256(path / name)}  {name}\n" for name in (_HEADER, _STATE))
         (path / _SUMS).write_text(sums, encoding="ascii")
-    for old in _all(folder)[:-_KEPT]:
-        shutil.rmtree(old)
+    with writing(folder, RESUME):
+        for old in _all(folder)[:-_KEPT]:
+            shutil.rmtree(old)
 
 
 def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -48,16 +56,36 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not there:
         raise ElmoHelpersError(f"{folder} holds no checkpoint: train without resume to begin a run there.")
     newest, before = there[-1], there[-2:-1]
-    if reason := _damage(newest):
+    tensors: dict[str, Tensor] = {}
+    try:
+        tensors = load_tensors(newest / _STATE)  # by its own header, before all of it is read
+        reason = _damage(newest)
+    except (SafetensorError, OSError) as error:
+        reason = f"{_STATE}: {error}"
+    if reason:
         offer = f"remove it to go on from {before[0].name}, the one before it" if before else "begin the run again"
         raise ElmoHelpersError(f"{newest} is not as it was written ({reason}): {offer}.")
-    try:
-        data, tensors = read_json(newest / _HEADER), load_file(newest / _STATE)
-    except (SafetensorError, OSError) as error:  # its sum is right, so it was written so
-        raise ElmoHelpersError(f"{newest / _STATE} cannot be read ({error}).") from None
+    data = read_json(newest / _HEADER)
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ElmoHelpersError(f"{newest / _HEADER} is not of the format {FORMAT!r}: begin the run again.")
     return data, tensors
+
+
+def check_sizes(tensors: dict[str, Tensor], config: BiLMConfig, folder: Path) -> None:
+    """Check that the tensors of a checkpoint in `folder` are of a model of these sizes, whatever its vocabulary is.
+
+    Raises:
+        ElmoHelpersError: They are of another one.
+    """
+    names = {name: name.removeprefix("model/") for name in tensors if name.startswith("model/")}
+    weights = {short: tensors[name] for name, short in names.items() if not short.startswith("softmax.")}
+    check_shapes(weights, parameters_of(config, None), folder, "run.json asks")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process has left half written in `folder`, which no other process writes to."""
+    for left in folder.glob(".step-*"):
+        shutil.rmtree(left)
 
 
 def has_checkpoint(folder: Path) -> bool:
@@ -71,10 +99,18 @@ def random_state(device: torch.device) -> Tensor:
     return torch.cat(states)
 
 
+def seed_random_state(seed: int, device: torch.device) -> None:
+    """Begin anew what `random_state` gives; `torch.manual_seed` would do so on all GPUs, another's among them."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
+
+
 def set_random_state(state: Tensor, device: torch.device) -> None:
     """Set what `random_state` gave."""
     n = len(torch.get_rng_state())
-    torch.set_rng_state(state[:n])
+    torch.set_rng_state(state[:n].clone())  # of a view it would take the storage from its start
     if device.type == "cuda":
         torch.cuda.set_rng_state(state[n:], device)
 
@@ -84,18 +120,20 @@ def _path(folder: Path, step: int) -> Path:
 
 
 def _all(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"))
+    return sorted(path for path in folder.glob("step-*") if path.is_dir())
 
 
 def _damage(path: Path) -> str:
     """What is wrong with the files of a checkpoint; empty where nothing is."""
+    for name in (_HEADER, _STATE, _SUMS):
+        check_ordinary(path / name)
     try:
-        lines = (path / _SUMS).read_text(encoding="ascii").splitlines()
+        lines = read_bytes(path / _SUMS).decode("ascii").splitlines()
         sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
-    except (OSError, ValueError):
+    except ValueError:
         return f"{_SUMS} is missing or broken"
     for name in (_HEADER, _STATE):
-        if not (path / name).is_file():
+        if not os.path.isfile(path / name):
             return f"{name} is missing"
         if sums.get(name) != _sha256(path / name):
             return f"{name} has another checksum"
