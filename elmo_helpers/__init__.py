@@ -17,29 +17,40 @@ One legend for the shapes in all docstrings, notebooks and the README:
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from elmo_helpers.config import BiLMConfig, CharCNNConfig, TextConfig
-    from elmo_helpers.encoding.corpus_encoding import encode_file
-    from elmo_helpers.encoding.encoder import Encoder
-    from elmo_helpers.encoding.probe import MixClassifier, learn_mix
-    from elmo_helpers.encoding.scoring import Scorer
-    from elmo_helpers.errors import ElmoHelpersError
-    from elmo_helpers.interchange.elmo import Elmo, batch_to_ids
-    from elmo_helpers.interchange.official import load_official, save_official
-    from elmo_helpers.model.bilm import BiLM
-    from elmo_helpers.model.char_cnn import CharacterCNN, Highway
-    from elmo_helpers.model.scalar_mix import ScalarMix
-    from elmo_helpers.text.characters import CharacterVocabulary
-    from elmo_helpers.text.corpus import Corpus
-    from elmo_helpers.text.preparation import prepare_corpus
-    from elmo_helpers.text.shards import CorpusShards
-    from elmo_helpers.text.titles import clean_titles, default_titles, normalize_title, read_titles
-    from elmo_helpers.text.tokenization import Tokenizer
-    from elmo_helpers.text.vocabulary import WordVocabulary
-    from elmo_helpers.training.config import TrainingConfig
-    from elmo_helpers.training.evaluation import evaluate
-    from elmo_helpers.training.ngrams import InterpolatedBigramModel, UnigramModel
-    from elmo_helpers.training.trainer import fine_tune, train
+if TYPE_CHECKING:  # `as` says that a name is to be had from here
+    from elmo_helpers.config import BiLMConfig as BiLMConfig
+    from elmo_helpers.config import CharCNNConfig as CharCNNConfig
+    from elmo_helpers.config import TextConfig as TextConfig
+    from elmo_helpers.encoding.corpus_encoding import encode_file as encode_file
+    from elmo_helpers.encoding.encoder import Encoder as Encoder
+    from elmo_helpers.encoding.probe import MixClassifier as MixClassifier
+    from elmo_helpers.encoding.probe import learn_mix as learn_mix
+    from elmo_helpers.encoding.scoring import Scorer as Scorer
+    from elmo_helpers.errors import ElmoHelpersError as ElmoHelpersError
+    from elmo_helpers.interchange.elmo import Elmo as Elmo
+    from elmo_helpers.interchange.elmo import batch_to_ids as batch_to_ids
+    from elmo_helpers.interchange.official import load_official as load_official
+    from elmo_helpers.interchange.official import save_official as save_official
+    from elmo_helpers.model.bilm import BiLM as BiLM
+    from elmo_helpers.model.char_cnn import CharacterCNN as CharacterCNN
+    from elmo_helpers.model.char_cnn import Highway as Highway
+    from elmo_helpers.model.scalar_mix import ScalarMix as ScalarMix
+    from elmo_helpers.text.characters import CharacterVocabulary as CharacterVocabulary
+    from elmo_helpers.text.corpus import Corpus as Corpus
+    from elmo_helpers.text.preparation import prepare_corpus as prepare_corpus
+    from elmo_helpers.text.shards import CorpusShards as CorpusShards
+    from elmo_helpers.text.titles import clean_titles as clean_titles
+    from elmo_helpers.text.titles import default_titles as default_titles
+    from elmo_helpers.text.titles import normalize_title as normalize_title
+    from elmo_helpers.text.titles import read_titles as read_titles
+    from elmo_helpers.text.tokenization import Tokenizer as Tokenizer
+    from elmo_helpers.text.vocabulary import WordVocabulary as WordVocabulary
+    from elmo_helpers.training.config import TrainingConfig as TrainingConfig
+    from elmo_helpers.training.evaluation import evaluate as evaluate
+    from elmo_helpers.training.ngrams import InterpolatedBigramModel as InterpolatedBigramModel
+    from elmo_helpers.training.ngrams import UnigramModel as UnigramModel
+    from elmo_helpers.training.trainer import fine_tune as fine_tune
+    from elmo_helpers.training.trainer import train as train
 
 # Each name is imported when it is first used: the processes that only cut text into tokens never load PyTorch.
 _HOME = {

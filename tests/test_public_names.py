@@ -41,6 +41,8 @@ def test_names_for_type_checkers_are_the_names():
     block = next(node for node in tree.body if isinstance(node, ast.If))
     declared = {alias.name: node.module for node in block.body for alias in node.names}
     assert declared == {name: f"elmo_helpers.{home}" for name, home in elmo_helpers._HOME.items()}
+    # Without `as`, a strict type checker takes an imported name for none of the package's own.
+    assert all(alias.asname == alias.name for node in block.body for alias in node.names)
     assert set(elmo_helpers.__all__) <= set(dir(elmo_helpers))
 
 
