@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.checks import choice, in_order, instance, shown, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
@@ -81,7 +81,10 @@ class Corpus:
                 titles; a word is not text, is empty or cannot be spelled; the rows cannot be split as asked.
         """
         made_from = checked_settings(min_count, max_size, split, valid, test, seed)
+        instance("characters", characters, CharacterVocabulary, "a CharacterVocabulary")
+        text = TextConfig() if text is None else instance("text", text, TextConfig, "a TextConfig, or None")
         date, title = frame_columns(titles)
+        tokens = in_order("tokens", tokens, "a list of lists of words, one a title")
         splits = split_rows(titles, split, valid, test, seed)
         if progress:
             tokens = tqdm(tokens, total=len(titles), unit="title", desc="corpus")
@@ -89,7 +92,7 @@ class Corpus:
         batch = builder.add(date, title, tokens)
         builder.sort_lexicon()
         batch = builder.finish(batch, splits)
-        return cls(CorpusData(batch, builder.tables(characters, text or TextConfig(), made_from)))
+        return cls(CorpusData(batch, builder.tables(characters, text, made_from)))
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -105,11 +108,20 @@ class Corpus:
         return Corpus(self._data, self.rows[splits == SPLITS.index(name)])
 
     def select(self, indices: Indices) -> Corpus:
-        """The view of some titles of this view, in the order given."""
+        """The view of some titles of this view, in the order given.
+
+        Raises:
+            ElmoHelpersError: `indices` are no titles of this view.
+        """
         return Corpus(self._data, self._rows_at(indices))
 
     def with_vocabulary(self, vocabulary: WordVocabulary) -> Corpus:
-        """The same titles for a model that predicts the words of `vocabulary`: all others are `<UNK>` to it."""
+        """The same titles for a model that predicts the words of `vocabulary`: all others are `<UNK>` to it.
+
+        Raises:
+            ElmoHelpersError: It is no vocabulary.
+        """
+        instance("vocabulary", vocabulary, WordVocabulary, "a WordVocabulary")
         tables = dataclasses.replace(self._data.tables, vocabulary=vocabulary)
         return Corpus(CorpusData(self._data.batch, tables), self.rows)
 
@@ -257,14 +269,17 @@ class Corpus:
             return self.rows
         if isinstance(indices, slice):
             return self.rows[indices]
-        indices = np.asarray(indices)
-        if indices.size == 0:
-            indices = indices.astype(np.int64)  # NumPy takes an empty list for floats
-        if indices.ndim != 1 or indices.dtype.kind not in "iub":
+        try:
+            chosen = np.asarray(indices)
+        except (TypeError, ValueError):  # lists of different lengths, a tensor of another device
+            chosen = np.array(None)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.int64)  # NumPy takes an empty list for floats
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iub":
             raise ElmoHelpersError(
-                f"indices: expected a slice, or a list of whole numbers or of truth values, and got {indices!r:.60}."
+                f"indices: expected a slice, or a list of whole numbers or of truth values, and got {shown(indices)}."
             )
-        return self.rows[indices]
+        return self.rows[chosen]
 
     def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._data.offsets[rows + 1] - self._data.offsets[rows]

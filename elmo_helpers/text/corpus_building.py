@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import instance, items, shown, whole_number, word_list
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary, is_text
@@ -44,6 +44,7 @@ def checked_settings(
 
 def frame_columns(titles: pd.DataFrame) -> tuple[pa.Array, pa.Array]:
     """The date and title columns as Arrow arrays, after a check."""
+    instance("titles", titles, pd.DataFrame, "a table with the columns title and date")
     missing = {"title", "date"} - set(titles.columns)
     if missing:
         raise ElmoHelpersError(
@@ -59,7 +60,7 @@ def frame_columns(titles: pd.DataFrame) -> tuple[pa.Array, pa.Array]:
     values = list(titles["title"])
     for row, value in enumerate(values):
         if not is_text(value):
-            raise ElmoHelpersError(f"The title in row {row} is {value!r}: expected text; drop or mend the row.")
+            raise ElmoHelpersError(f"The title in row {row} is {shown(value)}: expected text; drop or mend the row.")
     date = pa.array(titles["date"].to_numpy("datetime64[D]"), type=pa.date32())
     return date, pa.array(values, type=pa.large_string())
 
@@ -94,7 +95,13 @@ class CorpusBuilder:
         for row, words in enumerate(tokens):
             if isinstance(words, str):
                 raise ElmoHelpersError(f"The tokens of row {row} are one string, {words!r}: expected a list of words.")
-            met.extend(map(number_of, words))
+            if not isinstance(words, list):
+                words = items(f"tokens: row {row}", words, "a list of words")
+            try:
+                met.extend(map(number_of, words))
+            except TypeError:  # a list, or something else that cannot be counted
+                word_list(f"tokens: row {row}", words)
+                raise
             lengths.append(len(words))
         if len(lengths) != len(title):
             raise ElmoHelpersError(

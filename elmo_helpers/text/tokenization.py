@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -15,7 +15,7 @@ import joblib
 from joblib.externals.loky import get_reusable_executor
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import in_order, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import is_text
 
@@ -46,6 +46,8 @@ class Tokenizer:
     def __init__(self, name: str = "en", processes: int | None = None) -> None:
         if processes is not None:
             processes = whole_number("processes", processes, 1)
+        if not isinstance(name, str | os.PathLike):
+            raise ElmoHelpersError(f"tokenizer={shown(name)}: expected 'en', 'whitespace' or a pipeline's name.")
         # What is wrong with the name fails here rather than in the middle of the work.
         if name != "whitespace" and find_spec("spacy") is None:
             raise ElmoHelpersError(
@@ -65,15 +67,12 @@ class Tokenizer:
             progress: Show a progress bar.
 
         Raises:
-            ElmoHelpersError: `titles` is one string, or one of them is no text or holds a lone surrogate (raised when
-                its turn comes).
+            ElmoHelpersError: `titles` has no titles in order, or one of them is no text or holds a lone surrogate
+                (raised when its turn comes).
         """
-        if isinstance(titles, str):
-            raise ElmoHelpersError(f"titles={titles!r} is one string: pass a list of titles.")
-        if hasattr(titles, "columns"):
-            raise ElmoHelpersError("titles: expected a list of titles, and got a table; pass its column of titles.")
-        total = len(titles) if hasattr(titles, "__len__") else None
-        return iter(tqdm(self._stream(titles), total=total, desc="tokens", unit=" titles", disable=not progress))
+        stream = self._stream(in_order("titles", titles, "a list of titles"))
+        total = len(titles) if isinstance(titles, Sized) else None
+        return iter(tqdm(stream, total=total, desc="tokens", unit=" titles", disable=not progress))
 
     def __repr__(self) -> str:
         return f"Tokenizer(name={self.name!r}, processes={self.processes})"
@@ -102,7 +101,7 @@ def _may_start_processes() -> bool:
 def _checked(titles: Iterable[str]) -> Iterator[str]:
     for i, title in enumerate(titles):
         if not isinstance(title, str):
-            raise ElmoHelpersError(f"titles[{i}] is {title!r}, not text: drop missing titles first.")
+            raise ElmoHelpersError(f"titles[{i}] is {shown(title)}, not text: drop missing titles first.")
         if not is_text(title):
             raise ElmoHelpersError(f"titles[{i}] is {title!r:.60}, which holds half a character: mend or drop it.")
         yield str(title)  # NumPy's strings are not those that spaCy takes

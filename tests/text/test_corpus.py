@@ -247,6 +247,13 @@ def test_tokens_are_read_once_as_they_come(capsys):
         (frame_of(["a", "b"]), ["a", "b"], "row 0 are one string"),
         (frame_of(["a", "b", "c"]), [[], ["b"], ["c", ""]], "token of row 2 is ''"),
         (frame_of(["a", "b"]), [["a"], [3]], "token of row 1 is 3"),
+        (frame_of(["a", "b"]), [["a"], ["b", ["c"]]], r"tokens: row 1\[1\] is \['c'\]"),
+        (frame_of(["a", "b"]), [["a"], None], "tokens: row 1 is None"),
+        (frame_of(["a", "b"]), [["a"], {"b"}], "tokens: row 1 is {'b'}"),
+        (frame_of(["a", "b"]), None, "tokens is None"),
+        (frame_of(["a", "b"]), "ab", "tokens is one string"),
+        (None, [["a"]], "titles=None: expected a table"),
+        (["a"], [["a"]], "titles=.*: expected a table"),
         (frame_of(["a", "b"]), [["a"], ["b\ud800"]], r"token of row 1 is 'b\\ud800'"),
     ],
 )
@@ -273,6 +280,18 @@ def test_any_words_come_back_as_they_were(titles):
 
 
 def test_indices_that_are_none(corpus):
-    for wrong in (5, [1.0], [[0, 1]]):
+    for wrong in (5, [1.0], [[0, 1]], [[0], [1, 2]], "cat", ["cat"], [None], {1}, {1: 2}, iter([1])):
         with pytest.raises(ElmoHelpersError, match="indices: expected"):
             corpus.select(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, ["a"], {"a": 1}, "vocabulary.json"])
+def test_what_is_no_vocabulary(corpus, wrong):
+    with pytest.raises(ElmoHelpersError, match=r"vocabulary=.*: expected a WordVocabulary"):
+        corpus.with_vocabulary(wrong)
+
+
+def test_settings_of_the_wrong_kind():
+    for arguments, name in (((None,), "characters=None"), ((CharacterVocabulary(), "en"), "text='en'")):
+        with pytest.raises(ElmoHelpersError, match=name):
+            Corpus.build(frame_of(["a"]), [["a"]], *arguments)

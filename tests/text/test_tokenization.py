@@ -4,6 +4,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import spacy
 from hypothesis import given, settings
@@ -154,6 +155,18 @@ def test_one_string_is_not_a_list_of_titles():
     with pytest.raises(ElmoHelpersError, match="list of titles"):
         Tokenizer()("a title")
     assert repr(Tokenizer("whitespace", 2)) == "Tokenizer(name='whitespace', processes=2)"
+
+
+@pytest.mark.parametrize("titles", [None, 3, b"a title", {"a title"}, {"a title": 1}, np.array("a title")], ids=repr)
+def test_what_has_no_titles_in_order(titles):
+    with pytest.raises(ElmoHelpersError, match=r"titles is .*: expected a list of titles"):
+        Tokenizer("whitespace")(titles)
+
+
+@pytest.mark.parametrize("name", [None, 3, ["en"], {"en": 1}, np.array(["en", "de"])], ids=repr)
+def test_what_is_no_name_of_a_tokenizer(name):
+    with pytest.raises(ElmoHelpersError, match=r"^tokenizer=.*: expected"):
+        Tokenizer(name)
 
 
 def test_a_script_without_a_main_guard(tmp_path):
