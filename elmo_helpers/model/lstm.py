@@ -114,8 +114,8 @@ class LSTMLayer(nn.Module):
             weights,
             Clips(self.cell_clip, self.projection_clip),
         )
-        output = PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
-        output, _ = pad_packed_sequence(output, batch_first=True, total_length=x.shape[1])
+        rows = PackedSequence(output, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices)
+        output, _ = pad_packed_sequence(rows, batch_first=True, total_length=x.shape[1])
         return output, (h[packed.unsorted_indices], c[packed.unsorted_indices])
 
     def _for_inference(self, weights: LSTMWeights) -> LSTMWeights:
@@ -127,10 +127,8 @@ class LSTMLayer(nn.Module):
         if dtype == weights.ih.dtype or weights.ih.device.type != "cpu":
             return weights
 
-        def cast() -> LSTMWeights:
-            return LSTMWeights(*(None if w is None else w.detach().to(dtype) for w in weights))
-
-        return self._kept.get([w for w in weights if w is not None], dtype, cast)
+        used = [w for w in weights if w is not None]
+        return self._kept.get(used, dtype, lambda: weights.each(lambda w: w.detach().to(dtype)))
 
 
 def within_lengths(lengths: Tensor, width: int) -> Tensor:

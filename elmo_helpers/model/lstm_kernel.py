@@ -5,7 +5,10 @@ step is a few elementwise functions into memory that is there already, and the g
 products over many steps.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +29,11 @@ class LSTMWeights(NamedTuple):
     hh: Tensor  # (4H, P)
     bias: Tensor  # (4H,)
     hr: Tensor | None  # (P, H); None: no projection, P = H
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> LSTMWeights:
+        """What `change` makes of each of them."""
+        hr = None if self.hr is None else change(self.hr)
+        return LSTMWeights(change(self.ih), change(self.hh), change(self.bias), hr)
 
 
 class Clips(NamedTuple):
@@ -57,7 +65,8 @@ def run_lstm(
     dtype = product_dtype(weights.ih)
     h, c = (s.detach() for s in state)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *weights)):
-        return _LSTM.apply(x, *weights, h, c, batch_sizes, clips, dtype)
+        run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _LSTM.apply
+        return run(x, *weights, h, c, batch_sizes, clips, dtype)
     with torch.no_grad(), torch.autocast(kind, enabled=False):
         return _forward(x.to(dtype), batch_sizes, h, c, weights, clips)
 
@@ -84,7 +93,7 @@ def _forward(
     kept: _Kept | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the steps; x is in the dtype of the products, h and c in that of the cells."""
-    w_ih, w_hh, bias, w_hr = (None if w is None else w.to(x.dtype) for w in weights)
+    w_ih, w_hh, bias, w_hr = weights.each(lambda w: w.to(x.dtype))
     hidden_dim = c.shape[1]
     output = c.new_empty(len(x), h.shape[1])
     h, c = h.clone(), c.clone()
@@ -186,7 +195,8 @@ def _step_backward(
 
 def _blocks(batch_sizes: list[int], row_bytes: int) -> list[list[int]]:
     """Cut the steps into runs of at most `_BLOCK` bytes, or of one step."""
-    blocks, free = [], 0
+    blocks: list[list[int]] = []
+    free = 0
     for n in batch_sizes:
         if not blocks or n * row_bytes > free:
             blocks.append([])
@@ -200,7 +210,19 @@ class _LSTM(torch.autograd.Function):
     """`run_lstm` with its gradient: back-propagation through time (Werbos 1990)."""
 
     @staticmethod
-    def forward(ctx, x, w_ih, w_hh, bias, w_hr, h, c, batch_sizes, clips, dtype):
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        bias: Tensor,
+        w_hr: Tensor | None,
+        h: Tensor,
+        c: Tensor,
+        batch_sizes: list[int],
+        clips: Clips,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         ctx.batch_sizes, ctx.clips, ctx.x_dtype = batch_sizes, clips, x.dtype
         ctx.set_materialize_grads(False)
         kept = _Kept()
@@ -215,12 +237,14 @@ class _LSTM(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, d_output, d_h, d_c):
+    def backward(
+        ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
             return *_backward(ctx, d_output, d_h, d_c), None, None, None, None, None
 
 
-def _backward(ctx, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
     """The gradients of x, W_ih, W_hh, b and W_hr."""
     w_ih, w_hh, w_hr, x, c_0, previous, projected, *blocks = ctx.saved_tensors
     batch_sizes, clips = ctx.batch_sizes, ctx.clips
@@ -236,11 +260,13 @@ def _backward(ctx, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | No
         torch.zeros_like(w) if wanted else None
         for w, wanted in zip((w_ih, w_hh, w_ih[:, 0], w_hr), want_weights, strict=True)
     )
-    w_ih, w_hh, w_hr = (None if w is None else w.to(x.dtype) for w in (w_ih, w_hh, w_hr))
+    w_ih, w_hh = w_ih.to(x.dtype), w_hh.to(x.dtype)
     # A row that ends early keeps the gradient of its final state here until the loop comes to its last step.
     d_h = c_0.new_zeros(len(c_0), w_hh.shape[1]) if d_h is None else d_h.clone()
     d_c = torch.zeros_like(c_0) if d_c is None else d_c.clone()
-    d_projected = None if w_hr is None else torch.empty_like(projected)
+    d_projected = None  # as of W_hr
+    if w_hr is not None:
+        w_hr, d_projected = w_hr.to(x.dtype), torch.empty_like(projected)
     d_hidden_0, d_gates_0 = torch.empty_like(c_0), torch.empty_like(gates[0])
     row = len(x)
     # A product of another dtype cannot be added in place to the gradient, so there it is better to have only one.
@@ -252,7 +278,7 @@ def _backward(ctx, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | No
             here, d_h_t, d_hidden = slice(row, row + n), d_h[:n], d_hidden_0[:n]
             if d_output is not None:
                 d_h_t += d_output[here]
-            if w_hr is None:
+            if d_projected is None:
                 d_hidden.copy_(d_h_t)
             else:
                 _stop_beyond(clips.projection, d_h_t, projected[here])
@@ -273,7 +299,7 @@ def _backward(ctx, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | No
             d_x[rows] = torch.mm(d_z, w_ih)
         _add_product(d_w_ih, d_z, x[rows])
         _add_product(d_w_hh, d_z, previous[rows])
-    if w_hr is not None:
+    if d_projected is not None:
         for part, block in zip(d_projected.split([len(block) for block in hidden]), hidden, strict=True):
             _add_product(d_w_hr, part, block)
     return d_x, d_w_ih, d_w_hh, d_bias, d_w_hr
@@ -281,12 +307,14 @@ def _backward(ctx, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | No
 
 def _times_sigmoid_slope(gradient: Tensor, y: Tensor) -> Tensor:
     """Multiply in place by the derivative of y = σ(z), y (1 - y)."""
-    return torch.ops.aten.sigmoid_backward.grad_input(gradient, y, grad_input=gradient)
+    product: Tensor = torch.ops.aten.sigmoid_backward.grad_input(gradient, y, grad_input=gradient)
+    return product
 
 
 def _times_tanh_slope(gradient: Tensor, y: Tensor) -> Tensor:
     """Multiply in place by the derivative of y = tanh(z), 1 - y²."""
-    return torch.ops.aten.tanh_backward.grad_input(gradient, y, grad_input=gradient)
+    product: Tensor = torch.ops.aten.tanh_backward.grad_input(gradient, y, grad_input=gradient)
+    return product
 
 
 def _stop_beyond(bound: float | None, gradient: Tensor, z: Tensor) -> None:
@@ -295,9 +323,9 @@ def _stop_beyond(bound: float | None, gradient: Tensor, z: Tensor) -> None:
         z = z.to(gradient.dtype)
         # PyTorch gives the gradient of `hardtanh` a function in place, but that stops at the bounds, too: so they are
         # moved to the next number.
-        bound = torch.tensor(bound, dtype=z.dtype, device="cpu")
-        bound = torch.nextafter(bound, torch.full_like(bound, torch.inf)).item()
-        torch.ops.aten.hardtanh_backward.grad_input(gradient, z, -bound, bound, grad_input=gradient)
+        last = torch.tensor(bound, dtype=z.dtype, device="cpu")
+        end = torch.nextafter(last, torch.full_like(last, torch.inf)).item()
+        torch.ops.aten.hardtanh_backward.grad_input(gradient, z, -end, end, grad_input=gradient)
 
 
 def _add_product(total: Tensor | None, a: Tensor, b: Tensor) -> None:
