@@ -57,3 +57,15 @@ def test_two_processes_follow_one(corpus, tmp_path, options):
     np.testing.assert_allclose(histories[1].perplexity, histories[0].perplexity, rtol=1e-4)
     assert histories[0].perplexity.iloc[-1] < histories[0].perplexity.iloc[0], "something is learned meanwhile"
     assert histories[0].tokens.tolist() == histories[1].tokens.tolist()
+
+
+def test_two_processes_go_on_as_if_they_had_not_stopped(corpus, tmp_path):
+    options = ("--softmax", "sampled", "--n-negatives", "20", "--dropout", "0.2", "--halve-after", "1")
+    whole = train(corpus, tmp_path / "whole", 2, *options)
+    train(corpus, tmp_path / "run", 2, *options, "--steps", "20")
+    again = train(corpus, tmp_path / "run", 2, *options, "--resume")
+    pd.testing.assert_frame_equal(
+        again.drop(columns="tokens_per_second"), whole.drop(columns="tokens_per_second"), check_exact=True
+    )
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "whole")]
+    assert models[0] == models[1]
