@@ -1,6 +1,7 @@
 """notebooks/build.py on throwaway notebooks."""
 
 import base64
+import errno
 import json
 import os
 import time
@@ -201,3 +202,17 @@ def test_an_ipynb_that_was_edited_alone_is_not_written_over(edited_alone, tmp_pa
         build.build(edited_alone, timeout=60)
     (tmp_path / "00_first.py").unlink()
     assert {file.name: (file.read_bytes(), file.stat().st_mtime) for file in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_leaves_the_old_file(write, tmp_path, capsys, monkeypatch):
+    path = write("# %%\nprint('something')\n")
+    path.with_suffix(".ipynb").write_text("old")
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "utime", full)  # the last thing that is done to the new file
+    assert build.main([], directory=tmp_path) == 1
+    assert "01_try.ipynb cannot be written (No space left on device)" in capsys.readouterr().err
+    assert path.with_suffix(".ipynb").read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["01_try.ipynb", "01_try.py"]
