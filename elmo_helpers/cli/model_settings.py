@@ -32,9 +32,9 @@ def asked_for(base: BiLMConfig, file: Path | None, given: dict[str, Any], corpus
     """The model that is asked for.
 
     Args:
-        base: A model, for what nobody asks otherwise.
-        file: Laid out as config.json; all may be missing in it.
-        given: What goes before the file, laid out as under "model" in it.
+        base: What neither the file nor an option names.
+        file: Laid out as config.json, with all of it or some.
+        given: What options name, laid out as under "model" in the file; it replaces what is there.
         corpus: What the model is to be trained on.
 
     Raises:
@@ -50,7 +50,7 @@ def asked_for(base: BiLMConfig, file: Path | None, given: dict[str, Any], corpus
     try:
         return model_config(base, both, characters)
     except ElmoHelpersError as error:
-        model_config(base, given, characters)  # raises where what goes before the file is at fault
+        model_config(base, given, characters)  # raises where an option is at fault
         raise ElmoHelpersError(f"{file}: {error}") from None
 
 

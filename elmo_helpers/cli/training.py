@@ -62,7 +62,7 @@ def train(
         Path | None,
         typer.Option(
             help="Sizes of the model in a file: the config.json of another model, or JSON of the same layout with some "
-            "of its fields. It goes before the preset, and options go before it.",
+            "of its fields, which replace the preset's; options replace both.",
             metavar="<file>",
         ),
     ] = None,
@@ -78,10 +78,12 @@ def train(
     model, settings = BiLMConfig.preset(name), TrainingConfig.preset(name)
     if run.resume:
         stored_model, stored = _stored(directory)
-        # A preset stands for what must be as at the start of the run, and not for the bounds that it has come to.
-        free = {name: getattr(stored, name) for name in free_settings()}
-        model, settings = (stored_model, stored) if preset is None else (model, dataclasses.replace(settings, **free))
-    settings = dataclasses.replace(settings, **{name: given[name] for name in TRAINING_FIELDS if name in given})
+        if preset is None:
+            model, settings = stored_model, stored
+        else:  # says what the run was begun with, and not how far it has been told to go since
+            free = {field: getattr(stored, field) for field in free_settings()}
+            settings = dataclasses.replace(settings, **free)
+    settings = dataclasses.replace(settings, **{field: given[field] for field in TRAINING_FIELDS if field in given})
 
     from elmo_helpers.text.shards import CorpusShards
 

@@ -16,6 +16,7 @@ from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import BiLM, BiLMConfig, Corpus, ElmoHelpersError, TrainingConfig, evaluate, fine_tune, train
 from elmo_helpers.training import loop as loop_module
 from elmo_helpers.training.config import free_settings
+from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.trainer import TrainingResult
 
 TINY = replace(BiLMConfig.preset("tiny"), dropout=0.1)
@@ -310,3 +311,9 @@ def test_settings_that_cannot_be_read(go, stopped, tmp_path):
         header.write_text(json.dumps(damaged))
         with pytest.raises(ElmoHelpersError, match=rf"run\.json.*{said}"):
             go("run", resume=True)
+
+
+def test_progress_of_an_earlier_version():
+    """In which every evaluation counted as one in turn."""
+    stored = {name: value for name, value in Progress(step=3, best=2.5).to_dict().items() if name != "best_in_turn"}
+    assert Progress.from_dict(stored) == Progress(step=3, best=2.5, best_in_turn=2.5)
