@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -94,10 +95,10 @@ class Encoder:
         Returns:
             (N, 2P + 2H) float32 for "states", which is (N, 4·64) at the original's sizes; (N, 2P) for the others.
         """
-        layers = self.encode_layers(titles, pooling, progress=progress)
-        mix = self.mix or ScalarMix(layers.shape[1])
-        with torch.no_grad(), products_in("fp32", mix.weights.device):
-            return mix(torch.from_numpy(layers).transpose(0, 1)).numpy()
+        layers = torch.from_numpy(self.encode_layers(titles, pooling, progress=progress)).transpose(0, 1)
+        mix = copy.deepcopy(self.mix) or ScalarMix(len(layers))
+        with torch.no_grad(), products_in("fp32", layers.device):
+            return mix.to(layers)(layers).numpy()
 
     def encode_layers(
         self, titles: Sequence[str] | Sequence[Sequence[str]], pooling: str = "states", *, progress: bool = False

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import numbers, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.model.scalar_mix import ScalarMix
@@ -59,13 +59,14 @@ def learn_mix(
     Raises:
         ElmoHelpersError: The shapes do not fit together, or there is nothing to learn from.
     """
-    layers, labels = np.array(layers, dtype=np.float32), np.asarray(labels)
+    layers = numbers("layers", layers, "(N, L, dim) numbers").astype(np.float32)
+    labels = numbers("labels", labels, "whole numbers, the class of each row", kinds="iub")
     if layers.ndim != 3 or labels.shape != layers.shape[:1] or not len(labels):
         raise ElmoHelpersError(
             f"layers and labels: expected shapes (N, L, dim) and (N,) with N at least 1, and got {layers.shape} and "
             f"{labels.shape}."
         )
-    if labels.dtype.kind not in "iub" or labels.min() < 0 or labels.max() >= (n_classes or np.inf):
+    if labels.min() < 0 or labels.max() >= (n_classes or np.inf):
         raise ElmoHelpersError(
             f"labels: expected whole numbers from 0, below n_classes={n_classes}, and got "
             f"{labels.dtype} from {labels.min()} to {labels.max()}."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.lstm import within_lengths
+from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import SPECIALS, UNK
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.evaluation import Evaluation
@@ -79,10 +82,11 @@ class Scorer:
         tokens = self._encoder.tokenize(titles)
         scores: list[WordScores | None] = [None] * len(tokens)
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))  # so that little padding is computed
-        for start in range(0, len(order), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            for row, score in zip(rows, self._score([tokens[row] for row in rows]), strict=True):
-                scores[row] = score
+        with self._in_fp32():
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                for row, score in zip(rows, self._score([tokens[row] for row in rows]), strict=True):
+                    scores[row] = score
         return scores
 
     def perplexity(self, titles: Sequence[str] | Sequence[Sequence[str]]) -> Evaluation:
@@ -117,11 +121,11 @@ class Scorer:
         choice("direction", direction, DIRECTIONS)
         n = whole_number("n", n, 1)
         before, after = self._around(title, gap)
-        # What stands at the gap is read by neither: forward the word before it, backward the one after it, predicts.
-        hidden, _ = self._top([[*before, SPECIALS[UNK], *after]])
         width = self.model.config.output_dim
         at = len(before) + 1  # after <S>
-        with torch.no_grad():
+        with self._in_fp32():
+            # What stands at the gap is read by neither: the word before it predicts forward, the one after it backward.
+            hidden, _ = self._top([[*before, SPECIALS[UNK], *after]])
             log_p = {
                 "forward": self.model.softmax.log_probabilities(hidden[0, at - 1, :width]),
                 "backward": self.model.softmax.log_probabilities(hidden[0, at + 1, width:]),
@@ -147,19 +151,23 @@ class Scorer:
         before, after = self._encoder.tokenize(parts)
         return before, after
 
-    @torch.no_grad()
+    @contextmanager
+    def _in_fp32(self) -> Iterator[None]:
+        """Compute without gradients and in single precision, whatever the caller's own code has set."""
+        with torch.no_grad(), products_in("fp32", self.model.device):
+            yield
+
     def _top(self, titles: list[list[str]]) -> tuple[Tensor, Batch]:
         """What the words are predicted from, (B, T, 2P), and the batch."""
         model = self.model.eval()
         batch = Batch.of_words(titles, model.character_vocabulary, model.vocabulary, errors="skip", device=model.device)
         return model(batch.characters, batch.tokens, batch.lengths).layers[-1], batch
 
-    @torch.no_grad()
     def _score(self, titles: list[list[str]]) -> list[WordScores]:
         hidden, batch = self._top(titles)
         width = self.model.config.output_dim
         # (B, T - 1), True where a position is no padding and has a next one.
-        here = (torch.arange(hidden.shape[1] - 1) < batch.lengths[:, None] - 1).to(hidden.device)
+        here = within_lengths(batch.lengths - 1, hidden.shape[1] - 1).to(hidden.device)
         of_both = []
         for read, wanted in (
             (hidden[:, :-1, :width], batch.targets[:, 1:]),

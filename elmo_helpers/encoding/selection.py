@@ -99,7 +99,7 @@ class Selection:
         if self.layers == "average" or self.mix is None:
             return layers.mean(0)
         with torch.no_grad():
-            return copy.deepcopy(self.mix).to(layers.device)(layers)
+            return copy.deepcopy(self.mix).to(layers)(layers)
 
 
 def check_mix(mix: object) -> None:

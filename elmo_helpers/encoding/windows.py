@@ -128,7 +128,7 @@ def _vectors(
 ) -> NDArray[np.float32]:
     """The vectors of titles that are (B, T) rows of the token vectors (U, D), all of T tokens; see `Selection.of`."""
     model = words.model
-    lengths = torch.full((len(tokens),), tokens.shape[1])
+    lengths = torch.full((len(tokens),), tokens.shape[1], device="cpu")
     with products_in(words.precision, model.device):
         output = model.contextualize(
             vectors, torch.from_numpy(tokens).to(model.device), lengths, return_states=selection.of_states

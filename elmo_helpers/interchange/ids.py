@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elmo_helpers.checks import items, shown, word_list
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.devices import default_device
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.word_ids import WordIds
 
@@ -43,7 +44,7 @@ def sentences_of(name: str, batch: Iterable[Iterable[str]]) -> list[list[str]]:
 
 
 def ids_of(sentences: list[list[str]], vocabulary: CharacterVocabulary | WordIds) -> Tensor:
-    """The rows of all words, (B, T, C) int64, zero where there is padding.
+    """The rows of all words, (B, T, C) int64, zero where there is padding; they lie on PyTorch's default device.
 
     Raises:
         ElmoHelpersError: Nothing of a word can be spelled.
@@ -55,10 +56,11 @@ def ids_of(sentences: list[list[str]], vocabulary: CharacterVocabulary | WordIds
             f"The word {words[int(spelled.argmin())]!r} has no character that the model can spell, and would be read "
             "as padding: leave it out, or write it in other characters."
         )
-    lengths = torch.tensor([len(sentence) for sentence in sentences], dtype=torch.int64)
-    ids = torch.zeros(len(sentences), max(map(len, sentences), default=0), vocabulary.max_characters, dtype=torch.int64)
-    ids[torch.arange(ids.shape[1]) < lengths[:, None]] = torch.from_numpy(rows.astype(np.int64))
-    return ids
+    lengths = np.array([len(sentence) for sentence in sentences], dtype=np.int64)
+    width = max(map(len, sentences), default=0)
+    ids = np.zeros((len(sentences), width, vocabulary.max_characters), dtype=np.int64)
+    ids[np.arange(width) < lengths[:, None]] = rows
+    return torch.from_numpy(ids).to(default_device())
 
 
 def check_ids(name: str, ids: Tensor, size: int, device: torch.device) -> None:

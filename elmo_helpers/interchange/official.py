@@ -138,7 +138,7 @@ def save_official(model: BiLM, directory: str | os.PathLike[str], *, softmax: bo
     """
     instance("model", model, BiLM, "a BiLM")
     softmax = flag("softmax", softmax)
-    check_has_numbers(model.forward_layers[0].weight_ih)
+    check_has_numbers(model.device)
     options = options_of(model.config, model.text)
     if softmax and model.softmax is None:
         raise ElmoHelpersError("softmax=True: the model has no softmax to write; pass softmax=False.")

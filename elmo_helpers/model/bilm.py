@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,17 @@ class BiLMOutput:
     mask: Tensor
     hidden_states: Tensor | None = None
     cell_states: Tensor | None = None
+
+    @property
+    def states(self) -> tuple[Tensor, Tensor]:
+        """`hidden_states` and `cell_states`.
+
+        Raises:
+            ElmoHelpersError: They were not asked for.
+        """
+        if self.hidden_states is None or self.cell_states is None:
+            raise ElmoHelpersError("The final states were not asked for: call the model with return_states=True.")
+        return self.hidden_states, self.cell_states
 
 
 class BiLMLoss(NamedTuple):
@@ -98,6 +109,8 @@ class BiLM(HubModel, nn.Module):
         # A saved model must say which softmax it has, whatever a later version makes of "auto".
         config = replace(config, softmax=resolve_softmax(config, vocabulary))
         self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
+        self.character_vocabulary: CharacterVocabulary | WordIds
+        self.char_cnn: CharacterCNN | WordEmbedding
         with within_memory("A model of these sizes", memory_of(parameters_of(config, len(vocabulary)))):
             if isinstance(config.char_cnn, WordEmbeddingConfig):
                 if config.char_cnn.n_words != len(vocabulary):
@@ -131,7 +144,11 @@ class BiLM(HubModel, nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.forward_layers[0].weight_ih.device
+        return self.layer(0, 0).weight_ih.device
+
+    def layer(self, direction: int, i: int) -> LSTMLayer:
+        """The i-th LSTM layer from below of a direction: 0 reads forward, 1 backward."""
+        return cast("LSTMLayer", (self.forward_layers, self.backward_layers)[direction][i])
 
     def forward(
         self,
@@ -178,8 +195,7 @@ class BiLM(HubModel, nn.Module):
             ElmoHelpersError: The shapes do not fit together.
         """
         words, lengths, mask = self._read(vectors, tokens, lengths)
-        before = [None, None] if state is None else [list(zip(*d, strict=True)) for d in zip(*state, strict=True)]
-        stacks = [self._run(words, lengths, d, before[d], return_states=return_states) for d in (0, 1)]
+        stacks = [self._run(words, lengths, d, _of_layers(state, d), return_states=return_states) for d in (0, 1)]
         layer_0 = [words, words] if words.shape[-1] == self.config.output_dim else [words]
         pairs = zip(*(outputs for outputs, _ in stacks), strict=True)
         # All layers of a token side by side, so that they are copied once.
@@ -244,7 +260,7 @@ class BiLM(HubModel, nn.Module):
         read, wanted, states = [], [], []
         for direction in (0, 1):
             words = nn.functional.embedding(tokens[direction], vectors)
-            before = None if state is None else list(zip(state.h[direction], state.c[direction], strict=True))
+            before = _of_layers(state, direction)
             outputs, after = self._stack_outputs(words, lengths, direction, before, return_states=True)
             counted = targets[direction] != PAD
             read.append(outputs[-1][counted])
@@ -288,8 +304,8 @@ class BiLM(HubModel, nn.Module):
         *,
         return_states: bool = False,
         in_reading_order: bool = False,
-    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor] | None]]:
-        """One direction's outputs, L of (B, T, P), and final states.
+    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
+        """One direction's outputs, L of (B, T, P), and final states, where they are asked for.
 
         Direction 1 reads each title reversed within its own length; its outputs are turned back to the positions of
         the words unless `in_reading_order`.
@@ -308,7 +324,7 @@ class BiLM(HubModel, nn.Module):
         before: list[tuple[Tensor, Tensor]] | None = None,
         *,
         return_states: bool = False,
-    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor] | None]]:
+    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
         """Outputs of each layer of one direction, L of (B, T, P), for (B, T, D) in reading order, and final states."""
         outputs, states = [], []
         for i, layer in enumerate(self.forward_layers if direction == 0 else self.backward_layers):
@@ -316,16 +332,17 @@ class BiLM(HubModel, nn.Module):
             output, state = layer(x, lengths, state=before[i] if before else None, return_states=return_states)
             x = output + x if i > 0 and self.config.skip_connections else output
             outputs.append(x)
-            states.append(state)
+            if state is not None:
+                states.append(state)
         return outputs, states
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
-        check_has_numbers(self.forward_layers[0].weight_ih)
+        check_has_numbers(self.device)
         write_model(directory, self.config, self.text, self.vocabulary, self.state_dict())
 
     @classmethod
-    def load(cls, directory: str | os.PathLike[str]) -> BiLM:
+    def load(cls, directory: str | os.PathLike[str]) -> Self:
         """Read a model that `save` wrote; it gives the same numbers, and is in evaluation mode.
 
         Raises:
@@ -338,7 +355,7 @@ class BiLM(HubModel, nn.Module):
     @classmethod
     def of_weights(
         cls, config: BiLMConfig, text: TextConfig, vocabulary: WordVocabulary, weights: Mapping[str, Tensor]
-    ) -> BiLM:
+    ) -> Self:
         """A model that has these weights, as float32, and is in evaluation mode; they can be trained.
 
         Args:
@@ -351,3 +368,8 @@ class BiLM(HubModel, nn.Module):
             model.to_empty(device=default_device())
             model.load_state_dict(weights)
         return model.eval()
+
+
+def _of_layers(state: LSTMState | None, direction: int) -> list[tuple[Tensor, Tensor]] | None:
+    """h and c of each layer of one direction, L of (B, P) and (B, H)."""
+    return None if state is None else list(zip(state.h[direction], state.c[direction], strict=True))

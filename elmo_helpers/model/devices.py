@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -17,13 +16,13 @@ def default_device() -> torch.device:
     return torch.device("cpu") if device.type == "meta" else device
 
 
-def check_has_numbers(weight: Tensor) -> None:
-    """Check that the model of which `weight` is one is no mere outline.
+def check_has_numbers(device: torch.device) -> None:
+    """Check that a model on `device` is no mere outline of one.
 
     Raises:
-        ElmoHelpersError: It lies on the device "meta".
+        ElmoHelpersError: The device is "meta".
     """
-    if weight.is_meta:
+    if device.type == "meta":
         raise ElmoHelpersError(
             "The model is on the device 'meta', where there are shapes and no numbers: load it, or build it outside of "
             "torch.device('meta')."

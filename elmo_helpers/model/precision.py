@@ -8,6 +8,7 @@ from torch import Tensor
 from elmo_helpers.checks import choice
 from elmo_helpers.config import PRECISIONS
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.devices import check_has_numbers
 
 
 def check_precision(precision: str, device: torch.device) -> str:
@@ -20,9 +21,10 @@ def check_precision(precision: str, device: torch.device) -> str:
         device: Where the model is.
 
     Raises:
-        ElmoHelpersError: There is no such precision, or the device has no instructions for it.
+        ElmoHelpersError: There is no such precision, or the device has no instructions for it, or holds no numbers.
     """
     choice("precision", precision, PRECISIONS)
+    check_has_numbers(device)
     if precision == "bf16" and not has_bf16(device):
         raise ElmoHelpersError(f"precision='bf16': {_without_bf16(device)}; use precision='fp32'.")
     return precision
@@ -32,8 +34,9 @@ def check_products(weight: Tensor) -> None:
     """Check that the device of `weight` has instructions for matrix products with it, see `product_dtype`.
 
     Raises:
-        ElmoHelpersError: They are of bfloat16, and it has none.
+        ElmoHelpersError: They are of bfloat16, and it has none; or it holds no numbers.
     """
+    check_has_numbers(weight.device)
     if product_dtype(weight) == torch.bfloat16 and not has_bf16(weight.device):
         remedy = "bring the model to float32 by model.float()"
         if weight.dtype != torch.bfloat16:

@@ -64,7 +64,7 @@ class RowOptimizer:
         }[config.optimizer]
         self.state = {
             p: {name: torch.full_like(p, value) for name, value in start.items()}
-            | {"step": torch.zeros((), device=p.device)}
+            | {"step": torch.zeros((), dtype=torch.float32, device=p.device)}
             for p in parameters
         }
 

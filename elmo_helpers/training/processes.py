@@ -28,7 +28,7 @@ class Processes:
         Raises:
             ElmoHelpersError: PyTorch cannot compute there.
         """
-        self._state = None
+        self._state: PartialState | None = None
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             self._state = PartialState(cpu=str(device) == "cpu" or not torch.cuda.is_available())
         self.rank = self._state.process_index if self._state else 0
@@ -55,20 +55,24 @@ class Processes:
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum over all processes of a float tensor that each of them has, on this process's device."""
-        return reduce(values.to(self.device), "sum") if self._state else values
+        if self._state is None:
+            return values
+        total: Tensor = reduce(values.to(self.device), "sum")
+        return total
 
     def gather(self, values: Tensor) -> Tensor:
         """The tensors of all processes as one, (count, ...), on the CPU; each has the same shape."""
         if self._state is None:
             return values[None].cpu()
-        return gather(values.to(self.device)[None].contiguous()).cpu()
+        together: Tensor = gather(values.to(self.device)[None].contiguous())
+        return together.cpu()
 
     def mean_rows(self, gradient: Tensor) -> Tensor:
         """The mean over all processes of sparse gradients, of which each has other rows: sparse, coalesced."""
         if self._state is None:
             return gradient
         rows, values = gradient.indices()[0], gradient.values()
-        n_rows = int(self.gather(torch.tensor(len(rows))).max())
+        n_rows = int(self.gather(torch.tensor(len(rows), device=rows.device)).max())
         padded = nn.functional.pad(rows, (0, n_rows - len(rows)), value=-1)
         union = self.gather(padded).unique()
         union = union[union >= 0].to(rows.device)
@@ -80,7 +84,9 @@ class Processes:
 
     def any(self, flag: bool) -> bool:
         """Whether `flag` is set in at least one process."""
-        return bool(self.sum(torch.tensor(float(flag))).item()) if self._state else flag
+        if self._state is None:
+            return flag
+        return bool(self.sum(torch.tensor(float(flag), dtype=torch.float32, device=self.device)).item())
 
     def share_weights(self, module: nn.Module) -> None:
         """Give every process the weights of the main one, in place."""

@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +17,12 @@ import torch
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.devices import check_has_numbers
 from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
+from elmo_helpers.training.checkpoint import seed_random_state
 from elmo_helpers.training.config import TrainingConfig
 from elmo_helpers.training.evaluation import check_vocabulary, corpora, sizes
 from elmo_helpers.training.loop import TrainingLoop
@@ -169,6 +172,7 @@ def fine_tune(
     """
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
     start = model if isinstance(model, BiLM) else BiLM.load(model)
+    check_has_numbers(start.device)
     digest = hashlib.sha256()
     for tensor in start.state_dict().values():
         digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
@@ -201,14 +205,19 @@ def _run(
             "streams."
         )
     gpus = [processes.device] if processes.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus), products_in("fp32", processes.device):
-        torch.manual_seed(config.seed)
+    with (
+        torch.random.fork_rng(devices=gpus),
+        products_in("fp32", processes.device),
+        torch.inference_mode(False),  # and with gradients: it ends a caller's no_grad, too
+        ExitStack() as until_the_end,
+    ):
+        seed_random_state(config.seed, processes.device)
         model = make_model().to(processes.device)
         check_vocabulary(model, corpus)
         if run.validation is not None:  # now, rather than after the first epoch
             check_vocabulary(model, run.validation)
         if processes.rank:
-            torch.manual_seed(config.seed + processes.rank)  # dropout of its own
+            seed_random_state(config.seed + processes.rank, processes.device)  # dropout of its own
         is_validated = run.validation is not None and any(n for n, _ in sizes(run.validation))
         folder = run.folder
         loop = TrainingLoop(
@@ -224,6 +233,8 @@ def _run(
             callback=run.callback,
         )
         if folder is not None:
+            if processes.is_main:
+                until_the_end.enter_context(folder.alone())
             identity = _identity(model, corpus, run.validation, config, processes) | kind
             if run.resume:
                 _go_on(loop, folder, identity)
@@ -262,7 +273,8 @@ def _go_on(loop: TrainingLoop, folder: RunFolder, identity: dict[str, Any]) -> N
 
 
 def _fresh(corpus: Corpus | CorpusShards, model_config: BiLMConfig, config: TrainingConfig) -> BiLM:
-    model = BiLM(model_config, corpus.vocabulary, corpus.text)
+    with torch.device("cpu"):  # where a seed draws the same weights on every machine
+        model = BiLM(model_config, corpus.vocabulary, corpus.text)
     if config.unigram_bias and model.softmax is not None:
         counts = torch.from_numpy(corpus.vocabulary.counts.copy())
         # Each title ends once in each direction, in `</S>` forward and in `<S>` backward, and both share the softmax.
