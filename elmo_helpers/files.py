@@ -15,7 +15,7 @@ from typing import BinaryIO
 from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
 
-_MEND = "mend that, or name another path"
+MEND = "mend that, or name another path"  # what to do where something cannot be written
 _is_address = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE).match  # a letter alone is a drive of Windows
 
 
@@ -34,7 +34,7 @@ def path_of(name: str, value: object) -> Path:
 
 
 @contextmanager
-def whole_file(path: str | os.PathLike[str], *, remedy: str = _MEND) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str], *, remedy: str = MEND) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes `path`'s place only if the block succeeds.
 
     Args:
@@ -68,7 +68,7 @@ def whole_directory(
     header: str,
     format_name: str,
     is_ours: Callable[[str], object] = lambda name: False,
-    remedy: str = _MEND,
+    remedy: str = MEND,
 ) -> Iterator[Path]:
     """Yield a temporary directory beside `path`; it takes `path`'s place only if the block succeeds.
 
@@ -147,7 +147,7 @@ def _link(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Non
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str], remedy: str = _MEND) -> Iterator[None]:
+def writing(path: str | os.PathLike[str], remedy: str = MEND) -> Iterator[None]:
     """Run a block that writes to `path`; what the operating system refuses ends in one sentence.
 
     Raises:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import check_ordinary, holds_format, read_json, whole_directory, write_json
+from elmo_helpers.files import MEND, check_ordinary, holds_format, read_json, whole_directory, write_json
 from elmo_helpers.model.sizes import parameters_of, within_memory
 from elmo_helpers.text.vocabulary import WordVocabulary
 
@@ -31,10 +31,12 @@ def write_model(
     config: BiLMConfig,
     text: TextConfig,
     vocabulary: WordVocabulary,
-    weights: dict[str, Tensor],
+    weights: Mapping[str, Tensor],
+    *,
+    remedy: str = MEND,
 ) -> None:
-    """Write all that a model is to `directory`, whole or not at all."""
-    with whole_directory(directory, header="config.json", format_name=FORMAT) as path:
+    """Write all that a model is to `directory`, whole or not at all; `remedy` says what to do where that fails."""
+    with whole_directory(directory, header="config.json", format_name=FORMAT, remedy=remedy) as path:
         write_json(path / "config.json", {"format": FORMAT, "model": config.to_dict(), "text": text.to_dict()})
         write_json(path / "vocabulary.json", vocabulary.to_dict())
         write_tensors(path / "model.safetensors", weights)
@@ -64,12 +66,26 @@ def read_model(directory: str | os.PathLike[str]) -> tuple[BiLMConfig, TextConfi
     except ElmoHelpersError as error:
         raise ElmoHelpersError(f"{config_path}: {error}") from None
     vocabulary = WordVocabulary.load(directory / "vocabulary.json")
-    weights = read_tensors(weights_path, "save the model again")
-    check_weights(weights, parameters_of(model_config, len(vocabulary)), weights_path)
+    try:
+        weights = load_tensors(weights_path)
+    except FileNotFoundError:
+        raise ElmoHelpersError(
+            f"{weights_path} is missing: check the directory's name, or save the model again."
+        ) from None
+    except (OSError, SafetensorError) as error:
+        raise ElmoHelpersError(f"{weights_path} is damaged ({error}): restore it, or save the model again.") from None
+    asked = parameters_of(model_config, len(vocabulary))
+    check_shapes(weights, asked, weights_path, "config.json and vocabulary.json ask")
+    for name, tensor in weights.items():
+        if not tensor.isfinite().all():
+            raise ElmoHelpersError(
+                f"{weights_path}: {name} holds numbers that are not finite: restore the file, or train the model again "
+                "at a lower learning rate."
+            )
     return model_config, text_config, vocabulary, weights
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors.
 
     Raises:
@@ -84,62 +100,52 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
 
 
-def read_tensors(path: Path, remedy: str) -> dict[str, Tensor]:
+def load_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors that `write_tensors` wrote; their numbers stay on disk, memory-mapped, until they are looked at.
 
-    Args:
-        path: The file.
-        remedy: What to do where it cannot be read, beside restoring it.
-
     Raises:
-        ElmoHelpersError: The file is missing, is damaged, or is no ordinary one, or is too large for memory.
+        ElmoHelpersError: It is no ordinary file, or is too large for memory.
+        OSError: It is missing, or cannot be read.
+        SafetensorError: It is damaged.
     """
     check_ordinary(path)
-    try:
-        with within_memory(f"{path}"):
-            tensors = load_file(path)
-    except FileNotFoundError:
-        raise ElmoHelpersError(f"{path} is missing: check the directory's name, or {remedy}.") from None
-    except (OSError, SafetensorError) as error:
-        raise ElmoHelpersError(f"{path} is damaged ({error}): restore it, or {remedy}.") from None
+    with within_memory(f"{path}"):
+        tensors = load_file(path)
     with within_memory(f"{path}", sum(t.nbytes for t in tensors.values())):
         return tensors
 
 
-def check_weights(
-    weights: Mapping[str, Tensor], expected: Iterable[tuple[str, tuple[int, ...]]], file: str | os.PathLike[str]
+def check_shapes(
+    weights: Mapping[str, Tensor],
+    expected: Iterable[tuple[str, tuple[int, ...]]],
+    file: str | os.PathLike[str],
+    who_asks: str,
 ) -> None:
     """Check that the weights in a file have the names and shapes that a configuration asks for.
 
     Args:
-        weights: By name; no number is read before all names and shapes are right.
+        weights: By name; none of their numbers is looked at.
         expected: Names and shapes, which are gone through up to the first that is wrong.
         file: Its name, for messages.
+        who_asks: What says so, for messages, such as "config.json asks".
 
     Raises:
-        ElmoHelpersError: One is missing, is too many, has another shape, is no floating-point tensor, or is not finite.
+        ElmoHelpersError: One is missing, is too many, has another shape, or is no floating-point tensor.
     """
     left = dict(weights)
-    for name, shape in expected:
-        _check_shape(name, left.pop(name, None), shape, file)
-    for name, tensor in left.items():
-        _check_shape(name, tensor, None, file)
-    for name, tensor in weights.items():
-        if not tensor.isfinite().all():
+
+    def compare(name: str, tensor: Tensor | None, shape: tuple[int, ...] | None) -> None:
+        found = wanted = "nothing of that name"
+        if tensor is not None:
+            found = f"{'float' if tensor.dtype in _FLOATS else tensor.dtype} {tuple(tensor.shape)}"
+        if shape is not None:
+            wanted = f"float {shape}"
+        if found != wanted:
             raise ElmoHelpersError(
-                f"{file}: {name} holds numbers that are not finite: restore the file, or train the model again at a "
-                "lower learning rate."
+                f"{file}: {name}: found {found}, and {who_asks} for {wanted}: the files do not belong together."
             )
 
-
-def _check_shape(name: str, tensor: Tensor | None, shape: tuple[int, ...] | None, file: str | os.PathLike[str]) -> None:
-    found = wanted = "nothing of that name"
-    if tensor is not None:
-        found = f"{'float' if tensor.dtype in _FLOATS else tensor.dtype} {tuple(tensor.shape)}"
-    if shape is not None:
-        wanted = f"float {shape}"
-    if found != wanted:
-        raise ElmoHelpersError(
-            f"{file}: {name}: found {found}, and config.json and vocabulary.json ask for {wanted}: the files do not "
-            "belong together."
-        )
+    for name, shape in expected:
+        compare(name, left.pop(name, None), shape)
+    for name, tensor in left.items():
+        compare(name, tensor, None)

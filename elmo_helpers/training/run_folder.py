@@ -15,6 +15,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,57 +24,87 @@ from torch import Tensor
 
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import holds_format, read_json, whole_file, write_json
+from elmo_helpers.files import holds_format, path_of, read_bytes, read_json, whole_file, write_json, writing
+from elmo_helpers.locks import only_one
 from elmo_helpers.model.bilm import BiLM
-from elmo_helpers.model.storage import FILES, is_model
-from elmo_helpers.training.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
+from elmo_helpers.model.storage import FILES, is_model, write_model
+from elmo_helpers.training.checkpoint import (
+    RESUME,
+    check_sizes,
+    has_checkpoint,
+    read_checkpoint,
+    remove_unfinished,
+    write_checkpoint,
+)
 from elmo_helpers.training.config import TrainingConfig, free_settings
 from elmo_helpers.training.progress import Progress
 
 FORMAT = "elmo_helpers run 1"
+_LOCK = ".lock"  # there as long as a process trains
+_ASIDE = "best"  # a new best model, until it takes its place
 
 
 class RunFolder:
     """The directory of one run; see above."""
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.realpath(directory))
+        self.path = Path(os.path.realpath(path_of("directory", directory)))
         self.training = self.path / "training"
         self._header = self.training / "run.json"
         self._checkpoints = self.training / "checkpoints"
         self._identity: dict[str, Any] = {}
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from writing to this directory while the block runs.
+
+        Raises:
+            ElmoHelpersError: Another process is writing to it; there is a file, or something that is neither a model
+                nor a run; or it cannot be written to.
+        """
+        with writing(self.path):
+            if self.path.exists() and not self.path.is_dir():
+                raise ElmoHelpersError(
+                    f"{self.path} is a file, and a directory is to be written there: name another path."
+                )
+            ours = is_model(self.path) or holds_format(self._header, FORMAT)
+            if self.path.is_dir() and any(self.path.iterdir()) and not ours:
+                raise ElmoHelpersError(
+                    f"{self.path} holds other files and no model or run, so it is left as it is: name an empty or a "
+                    "new directory."
+                )
+            self.training.mkdir(parents=True, exist_ok=True)
+        with only_one(self.training / _LOCK, self.path):
+            with writing(self.path):
+                remove_unfinished(self._checkpoints)
+                for left in self.training.glob(f".{_ASIDE}-*"):
+                    shutil.rmtree(left)
+            yield
+
     def begin(self, identity: dict[str, Any], overwrite: bool) -> None:
-        """Make room for a new run.
+        """Make room for a new run; only where this process is `alone`.
 
         Args:
             identity: What the run is started with, as plain data; a resumed run must be started with the same.
             overwrite: Let the new run take the place of one that has not finished.
 
         Raises:
-            ElmoHelpersError: There is a file, something that is neither a model nor a run, or an unfinished run.
+            ElmoHelpersError: There is an unfinished run, or the directory cannot be written to.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise ElmoHelpersError(f"{self.path} is a file, and a directory is to be written there: name another path.")
-        ours = is_model(self.path) or holds_format(self._header, FORMAT)
-        if self.path.is_dir() and any(self.path.iterdir()) and not ours:
-            raise ElmoHelpersError(
-                f"{self.path} holds other files and no model or run, so it is left as it is: name an empty or a new "
-                "directory."
-            )
         if has_checkpoint(self._checkpoints) and not overwrite and not self._is_finished():
             raise ElmoHelpersError(
                 f"{self.path} holds a run that has not finished: go on with it by resume, let the new one take its "
                 "place by overwrite, or name another directory."
             )
-        try:
-            if self.training.exists():
-                shutil.rmtree(self.training)
-            self._checkpoints.mkdir(parents=True)
-            self._identity = _plain(identity)
-            self.write_identity()
-        except OSError as error:
-            raise ElmoHelpersError(f"{self.path} cannot be written ({error.strerror}): name another path.") from None
+        with writing(self.path):
+            for old in self.training.iterdir():
+                if old.is_dir() and not old.is_symlink():
+                    shutil.rmtree(old)
+                elif old.name != _LOCK:
+                    old.unlink()
+            self._checkpoints.mkdir()
+        self._identity = _plain(identity)
+        self.write_identity()
 
     def go_on(self, identity: dict[str, Any]) -> bool:
         """Take up the run that is here; `write_identity` makes what is new of its settings last.
@@ -101,7 +133,7 @@ class RunFolder:
 
     def write_identity(self) -> None:
         """Write what the run is started with, or gone on with."""
-        with whole_file(self._header) as temporary:
+        with whole_file(self._header, remedy=RESUME) as temporary:
             write_json(temporary, {"format": FORMAT, **self._identity})
 
     @property
@@ -111,7 +143,7 @@ class RunFolder:
         Raises:
             ElmoHelpersError: There is no run, or its file is damaged.
         """
-        if not self._header.is_file():
+        if not os.path.exists(self._header):
             raise ElmoHelpersError(f"{self.path} holds no run to go on with: train without resume to begin one.")
         data = read_json(self._header)
         if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -120,19 +152,21 @@ class RunFolder:
 
     @property
     def settings(self) -> tuple[BiLMConfig, TrainingConfig]:
-        """The model's and the run's own settings, of the run that is here.
+        """The model's and the run's own settings, of the run that is here and of its newest checkpoint.
 
         Raises:
-            ElmoHelpersError: There is no run, or its file is damaged.
+            ElmoHelpersError: There is no run or no checkpoint, a file is damaged, or they do not belong together.
         """
         identity = self.identity
+        _, tensors = read_checkpoint(self._checkpoints)
         try:
-            model, config = identity["model"], identity["config"]
-            return BiLMConfig.from_dict(model), TrainingConfig.from_dict(config)
+            model, config = BiLMConfig.from_dict(identity["model"]), TrainingConfig.from_dict(identity["config"])
         except KeyError as error:
             raise ElmoHelpersError(f"{self._header} has no {error}: restore it, or begin the run again.") from None
         except ElmoHelpersError as error:
             raise ElmoHelpersError(f"{self._header}: {error}") from None
+        check_sizes(tensors, model, self._checkpoints)
+        return model, config
 
     def write_checkpoint(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint at `progress`, with the state of the sampler's draws."""
@@ -148,7 +182,10 @@ class RunFolder:
         data, tensors = read_checkpoint(self._checkpoints)
         if _fixed(data.get("identity", {})) != _fixed(self._identity):
             raise ElmoHelpersError(f"{self._checkpoints}: the newest checkpoint is of another run: remove it.")
-        return Progress.from_dict(data["progress"]), data["draws"], tensors
+        try:
+            return Progress.from_dict(data["progress"]), data["draws"], tensors
+        except KeyError as error:
+            raise ElmoHelpersError(f"{self._checkpoints}: the newest checkpoint has no {error}: remove it.") from None
 
     def save_model(self, model: BiLM) -> None:
         """Put `model` in the place of the model that is here.
@@ -157,14 +194,15 @@ class RunFolder:
         differ, so the directory holds a whole model at every moment; in the place of another model it holds none for a
         moment, rather than parts of two.
         """
-        aside = self.training / "best"
-        model.save(aside)
+        aside = self.training / _ASIDE
+        write_model(aside, model.config, model.text, model.vocabulary, model.state_dict(), remedy=RESUME)
         header, *others = FILES
-        if is_model(self.path) and (self.path / header).read_bytes() != (aside / header).read_bytes():
-            (self.path / header).unlink()
-        for name in (*others, header):
-            os.replace(aside / name, self.path / name)
-        aside.rmdir()
+        with writing(self.path, RESUME):
+            if is_model(self.path) and read_bytes(self.path / header) != read_bytes(aside / header):
+                (self.path / header).unlink()
+            for name in (*others, header):
+                os.replace(aside / name, self.path / name)
+            aside.rmdir()
 
     def load_model(self) -> BiLM:
         """The best model."""
