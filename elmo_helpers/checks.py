@@ -7,6 +7,7 @@ from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -70,6 +71,17 @@ def instance(name: str, value: Any, kind: type[T], expected: str) -> T:
     if not isinstance(value, kind):
         raise ElmoHelpersError(f"{name}={shown(value)}: expected {expected}.")
     return value
+
+
+def numbers(name: str, value: Any, expected: str, kinds: str = "iuf") -> NDArray[Any]:
+    """`value` as an array of any shape whose dtype is of one of the `kinds`: whole and floating-point numbers."""
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # lists of different lengths; a tensor that NumPy cannot share
+        found = np.array(None)
+    if found.dtype.kind not in kinds:
+        raise ElmoHelpersError(f"{name}: expected {expected}, and got {shown(value)}.")
+    return found
 
 
 def in_order(name: str, value: Any, expected: str) -> Iterator[Any]:

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from elmo_helpers.checks import choice, flag, number, positive, whole_number
+from elmo_helpers.checks import choice, flag, number, positive, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 
 if TYPE_CHECKING:
@@ -62,7 +62,9 @@ class TextConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.tokenizer, str):
-            raise ElmoHelpersError(f"tokenizer={self.tokenizer!r}: expected 'en', 'whitespace' or a pipeline's name.")
+            raise ElmoHelpersError(
+                f"tokenizer={shown(self.tokenizer)}: expected 'en', 'whitespace' or a pipeline's name."
+            )
         set_checked(self, lowercase=flag("lowercase", self.lowercase))
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,7 +102,7 @@ class CharCNNConfig:
         except (TypeError, ValueError):
             pairs = ()
         if not pairs:
-            raise ElmoHelpersError(f"filters={self.filters!r}: expected pairs of (width, count).")
+            raise ElmoHelpersError(f"filters={shown(self.filters)}: expected pairs of (width, count).")
         filters = tuple(tuple(whole_number("filters: width or count", n, 1) for n in pair) for pair in pairs)
         widest = max(width for width, _ in filters)
         optional = {
@@ -163,7 +165,9 @@ class BiLMConfig:
             kind = WordEmbeddingConfig if "n_words" in self.char_cnn else CharCNNConfig
             set_checked(self, char_cnn=from_plain_data(kind, self.char_cnn))
         if not isinstance(self.char_cnn, CharCNNConfig | WordEmbeddingConfig):
-            raise ElmoHelpersError(f"char_cnn={self.char_cnn!r}: expected a CharCNNConfig, or a WordEmbeddingConfig.")
+            raise ElmoHelpersError(
+                f"char_cnn={shown(self.char_cnn)}: expected a CharCNNConfig, or a WordEmbeddingConfig."
+            )
         if self.projection_dim is not None:
             set_checked(self, projection_dim=whole_number("projection_dim", self.projection_dim, 1))
         set_checked(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from elmo_helpers.checks import instance, items, number, shown, whole_number, word_list
+from elmo_helpers.checks import instance, items, number, numbers, shown, whole_number, word_list
 from elmo_helpers.errors import ElmoHelpersError
 
 SENTENCE = ["the", "cat"]
@@ -106,6 +106,15 @@ def test_numbers_of_any_type(value):
 def test_what_is_no_number_within_the_bounds(value):
     with pytest.raises(ElmoHelpersError, match=r"^dropout=.*: expected a share\.$"):
         number("dropout", value, "a share", 0, 1)
+
+
+def test_arrays_of_numbers():
+    for value in ([1, 2], (1.5, 2), np.arange(2), pd.Series([1, 2]), range(2), 3):
+        assert numbers("vectors", value, "numbers").shape == np.shape(value)
+    for value in (None, "12", ["1"], [1, None], [[1], [1, 2]], {1, 2}, {1: 2}, iter([1]), [1j], [True], object()):
+        with pytest.raises(ElmoHelpersError, match=r"^vectors: expected numbers, and got "):
+            numbers("vectors", value, "numbers")
+    assert numbers("labels", [True], "labels", kinds="b").tolist() == [True]
 
 
 def test_an_instance():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from elmo_helpers.checks import numbers
 from elmo_helpers.errors import ElmoHelpersError
 
 
@@ -18,9 +19,11 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         Float32, of the same shape.
 
     Raises:
-        ElmoHelpersError: A number is not finite.
+        ElmoHelpersError: They are no such numbers, or one is not finite.
     """
-    vectors = np.asarray(vectors, dtype=np.float32)
+    vectors = numbers("vectors", vectors, "(N, dim) numbers").astype(np.float32, copy=False)
+    if vectors.ndim == 0:
+        raise ElmoHelpersError(f"vectors: expected (N, dim) numbers, and got {vectors}.")
     # In double precision, or the squares of large and of small numbers would leave the range.
     lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64)).astype(np.float32)[..., None]
     if not (finite := np.isfinite(lengths[..., 0])).all():
@@ -46,8 +49,9 @@ def nearest_rows(
         - The cosine of each, (min(n, N),) float32.
 
     Raises:
-        ElmoHelpersError: The vector is of another width.
+        ElmoHelpersError: The vector is of another width, or holds something that is no number.
     """
+    vector = numbers("vector", vector, f"{units.shape[1:]} numbers, as the rows have")
     if units.ndim != 2 or np.shape(vector) != units.shape[1:]:
         raise ElmoHelpersError(f"vector: expected {units.shape[1:]} numbers, as the rows have, got {np.shape(vector)}.")
     cosines = units @ unit_rows(vector)

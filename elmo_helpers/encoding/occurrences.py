@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import items, shown, whole_number
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -76,10 +76,14 @@ def find_occurrences(
     Raises:
         ElmoHelpersError: `limit` or `seed` is no such number, or a title is no list of tokens.
     """
-    limit, seed, titles = whole_number("limit", limit, 1), whole_number("seed", seed, 0), list(titles)
+    limit, seed, titles = (
+        whole_number("limit", limit, 1),
+        whole_number("seed", seed, 0),
+        items("titles", titles, "a list of titles"),
+    )
     for number, title in enumerate(titles):
-        if isinstance(title, str) or not isinstance(title, Sequence):
-            raise ElmoHelpersError(f"titles: number {number} is {title!r:.60}: expected a list of tokens.")
+        if isinstance(title, str | bytes) or not isinstance(title, Sequence):
+            raise ElmoHelpersError(f"titles: number {number} is {shown(title)}: expected a list of tokens.")
     holding = ((row, title) for row, title in enumerate(titles) if word in title)
     found = [(row, at) for row, title in holding for at, token in enumerate(title) if token == word]
     n_found = len(found)

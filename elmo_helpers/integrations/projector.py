@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from elmo_helpers.checks import numbers, shown
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import exchange, whole_file
+from elmo_helpers.files import exchange, path_of, whole_file
 
 CONFIG = "projector_config.pbtxt"
 _LONGEST_NAME = 60  # letters; it becomes the name of a folder
@@ -50,10 +51,10 @@ def write_projector(
     columns = _columns(labels, len(vectors))
     if not isinstance(name, str) or not name.strip(" .") or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise ElmoHelpersError(
-            f"name={name!r:.60}: expected a name of at most {_LONGEST_NAME} printable letters, and not of dots alone."
+            f"name={shown(name)}: expected a name of at most {_LONGEST_NAME} printable letters, and not of dots alone."
         )
     writer = _summary_writer()
-    directory = Path(directory)
+    directory = path_of("directory", directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".projector-", dir=directory))
@@ -69,8 +70,8 @@ def write_projector(
 
 
 def _matrix(vectors: np.ndarray) -> np.ndarray:
-    vectors = np.asarray(vectors)
-    if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "fiu":
+    vectors = numbers("vectors", vectors, "(N, dim) numbers, a row a label")
+    if vectors.ndim != 2 or not vectors.size:
         raise ElmoHelpersError(
             f"vectors: expected (N, dim) numbers, a row a label, and got {vectors.shape} of {vectors.dtype}."
         )
@@ -84,9 +85,10 @@ def _columns(labels: Sequence[object] | Mapping[str, Sequence[object]] | pd.Data
     """The text of each column, one a vector."""
     columns = labels if isinstance(labels, Mapping | pd.DataFrame) else {"label": labels}
     for column in columns:
-        # A string would be cut into letters, and a set has no order.
-        if isinstance(columns[column], str | bytes | Set) or not isinstance(columns[column], Iterable):
-            kind = "one string" if isinstance(columns[column], str) else f"a {type(columns[column]).__name__}"
+        # A string would be cut into letters, a set has no order, and an array without axes only looks like a list.
+        found = columns[column]
+        if isinstance(found, str | bytes | Set) or not isinstance(found, Iterable) or getattr(found, "ndim", 1) == 0:
+            kind = "one string" if isinstance(found, str) else f"a {type(found).__name__}"
             raise ElmoHelpersError(f"labels: expected a list of labels under {column!r}, and got {kind}.")
     texts = {_cell(column): [_cell(x) for x in columns[column]] for column in columns}
     if len(texts) != len(list(columns)) or not texts:
@@ -138,7 +140,7 @@ def _move(temporary: Path, directory: Path) -> Path:
 
     def read(path: Path) -> ProjectorConfig:
         try:
-            return text_format.Parse(path.read_text(encoding="utf-8"), ProjectorConfig())
+            return text_format.Parse(path.read_text(encoding="utf-8-sig"), ProjectorConfig())
         except (ValueError, text_format.ParseError) as error:
             raise ElmoHelpersError(f"{path} is no projector configuration ({error}): move it away.") from None
 

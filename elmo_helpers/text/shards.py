@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import choice
+from elmo_helpers.checks import choice, instance
 from elmo_helpers.config import TextConfig
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
@@ -89,7 +89,12 @@ class CorpusShards(Sequence[Corpus]):
         return CorpusShards(self._directory, self._tables, shards, name)
 
     def with_vocabulary(self, vocabulary: WordVocabulary) -> CorpusShards:
-        """The same titles for a model that predicts the words of `vocabulary`: all others are `<UNK>` to it."""
+        """The same titles for a model that predicts the words of `vocabulary`: all others are `<UNK>` to it.
+
+        Raises:
+            ElmoHelpersError: It is no vocabulary.
+        """
+        instance("vocabulary", vocabulary, WordVocabulary, "a WordVocabulary")
         tables = dataclasses.replace(self._tables, vocabulary=vocabulary)
         return CorpusShards(self._directory, tables, self._shards, self._split)
 

@@ -45,6 +45,14 @@ def test_very_long_and_very_short_rows(rng, factor):
     np.testing.assert_allclose(unit_rows(rows * np.float32(factor)), unit_rows(rows), rtol=1e-5)
 
 
+@pytest.mark.parametrize("wrong", [None, "cat", 3, [[1], [1, 2]], ["a"], {1}, {"a": 1}], ids=repr)
+def test_what_holds_no_rows_of_numbers(wrong):
+    with pytest.raises(ElmoHelpersError, match=r"^vectors: expected \(N, dim\) numbers, and got "):
+        unit_rows(wrong)
+    with pytest.raises(ElmoHelpersError, match=r"^vector: expected"):
+        nearest_rows(np.ones((1, 2), np.float32), wrong, 1)
+
+
 def test_a_number_that_is_not_finite_is_named():
     with pytest.raises(ElmoHelpersError, match="row 1 holds a number that is not finite"):
         unit_rows(np.array([[1.0, 2.0], [np.nan, 0.0]]))

@@ -53,6 +53,15 @@ def test_labels_and_layers_that_cannot_be_learned(rng):
         learn_mix(layers * np.nan, labels)
 
 
+@pytest.mark.parametrize("wrong", [None, "layers", [[1], [1, 2]], ["a"], {1}, (i for i in range(3))], ids=repr)
+def test_what_holds_no_numbers(rng, wrong):
+    layers, labels = task(rng, 1)
+    with pytest.raises(ElmoHelpersError, match=r"^layers: expected"):
+        learn_mix(wrong, labels)
+    with pytest.raises(ElmoHelpersError, match=r"^labels: expected"):
+        learn_mix(layers, wrong)
+
+
 def test_bad_shapes():
     with pytest.raises(ElmoHelpersError, match=r"\(N, L, dim\) and \(N,\).*\(4, 2\) and \(4,\)"):
         learn_mix(np.zeros((4, 2), dtype=np.float32), np.zeros(4, dtype=int))

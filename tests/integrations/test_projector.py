@@ -74,6 +74,9 @@ def test_several_sets_in_one_directory_and_one_that_is_replaced(tmp_path):
         (np.zeros(3), ["a"] * 3, "x", r"vectors: expected \(N, dim\)"),
         (np.zeros((0, 3)), [], "x", r"vectors: expected \(N, dim\)"),
         (np.array([["a"]]), ["a"], "x", "vectors: expected"),
+        ([[0.0], [0.0, 1.0]], ["a", "b"], "x", "vectors: expected"),
+        (None, ["a"], "x", "vectors: expected"),
+        (np.zeros((1, 3)), np.array("a"), "x", "got a ndarray"),
         (np.array([[0.0], [np.inf]]), ["a", "b"], "x", "row 1 holds a number that is not finite"),
         (np.zeros((2, 3)), ["a"], "x", "expected 2, one a vector, and got 1"),
         (np.zeros((2, 3)), "ab", "x", "got one string"),
@@ -127,3 +130,9 @@ def test_where_the_disk_fails_the_old_set_stays_whole(tmp_path, monkeypatch):
     with pytest.raises(ElmoHelpersError, match="No space left"):
         write_projector(tmp_path, np.zeros((2, 2)), list("xy"))
     assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+@pytest.mark.parametrize("directory", [None, 3, b"runs", ["runs"], "a\0b", "https://host/runs"])
+def test_what_is_no_directory(directory):
+    with pytest.raises(ElmoHelpersError, match=r"^directory"):
+        write_projector(directory, np.zeros((1, 3)), ["a"])
