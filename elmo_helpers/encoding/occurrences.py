@@ -76,11 +76,8 @@ def find_occurrences(
     Raises:
         ElmoHelpersError: `limit` or `seed` is no such number, or a title is no list of tokens.
     """
-    limit, seed, titles = (
-        whole_number("limit", limit, 1),
-        whole_number("seed", seed, 0),
-        items("titles", titles, "a list of titles"),
-    )
+    limit, seed = whole_number("limit", limit, 1), whole_number("seed", seed, 0)
+    titles = items("titles", titles, "a list of titles")
     for number, title in enumerate(titles):
         if isinstance(title, str | bytes) or not isinstance(title, Sequence):
             raise ElmoHelpersError(f"titles: number {number} is {shown(title)}: expected a list of tokens.")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from elmo_helpers.checks import instance, shown, whole_number
 from elmo_helpers.config import CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.linear import linear
@@ -24,6 +25,7 @@ class Highway(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
+        dim = whole_number("dim", dim, 1)
         self.transform = nn.Linear(dim, dim, dtype=torch.float32)
         self.gate = nn.Linear(dim, dim, dtype=torch.float32)
         for part, bias in ((self.transform, 0.0), (self.gate, -2.0)):
@@ -44,7 +46,7 @@ class CharacterCNN(nn.Module):
 
     def __init__(self, config: CharCNNConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config = instance("config", config, CharCNNConfig, "a CharCNNConfig")
         characters = CharacterVocabulary(config.scheme, config.max_characters)
         self.n_characters = characters.size
         self.padding_id = characters.padding_id
@@ -81,10 +83,10 @@ class CharacterCNN(nn.Module):
                 bfloat16, which autocast or the weights ask for.
         """
         check_products(self._convolution(0).weight)
-        if characters.ndim != 2 or characters.shape[1] != self.config.max_characters:
+        n = self.config.max_characters
+        if not isinstance(characters, Tensor) or characters.ndim != 2 or characters.shape[1] != n:
             raise ElmoHelpersError(
-                f"characters: expected rows of {self.config.max_characters} ids, shape (N, "
-                f"{self.config.max_characters}), and got shape {tuple(characters.shape)}."
+                f"characters: expected rows of {n} ids, a tensor of shape (N, {n}), and got {shown(characters)}."
             )
         characters = self._trim(characters.long())
         # Words of one spelling have one vector, to the last bit, wherever they would stand in the groups below.

@@ -8,7 +8,7 @@ import torch
 
 import elmo_helpers.model.char_cnn as char_cnn_module
 from conftest import needs_bf16
-from elmo_helpers import CharacterCNN, CharacterVocabulary, CharCNNConfig
+from elmo_helpers import BiLMConfig, CharacterCNN, CharacterVocabulary, CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.char_cnn import Highway
 
@@ -195,3 +195,17 @@ def test_wrong_shape_is_refused():
 def test_a_filter_wider_than_the_word_is_refused():
     with pytest.raises(ElmoHelpersError, match="max_characters"):
         replace(CONFIGS["one-hot"], filters=((21, 2),))
+
+
+@pytest.mark.parametrize("characters", [None, [[1] * 20], np.ones((2, 20), int), torch.zeros(20).long()], ids=type)
+def test_what_is_no_rows_of_ids(characters):
+    with pytest.raises(ElmoHelpersError, match=r"^characters: expected rows of 20 ids"):
+        CharacterCNN(CONFIGS["one-hot"])(characters)
+
+
+@pytest.mark.parametrize("config", [None, "tutorial", {"scheme": "utf8"}, BiLMConfig()], ids=type)
+def test_what_is_no_configuration(config):
+    with pytest.raises(ElmoHelpersError, match=r"config=.*: expected a CharCNNConfig"):
+        CharacterCNN(config)
+    with pytest.raises(ElmoHelpersError, match=r"dim=.*: expected a whole number"):
+        Highway(config)
