@@ -21,15 +21,15 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     Raises:
         ElmoHelpersError: They are no such numbers, or one is not finite.
     """
-    vectors = numbers("vectors", vectors, "(N, dim) numbers").astype(np.float32, copy=False)
-    if vectors.ndim == 0:
+    rows: NDArray[np.float32] = numbers("vectors", vectors, "(N, dim) numbers").astype(np.float32, copy=False)
+    if rows.ndim == 0:
         raise ElmoHelpersError(f"vectors: expected (N, dim) numbers, and got {vectors}.")
     # In double precision, or the squares of large and of small numbers would leave the range.
-    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64)).astype(np.float32)[..., None]
+    lengths = np.sqrt(np.einsum("...i,...i->...", rows, rows, dtype=np.float64)).astype(np.float32)[..., None]
     if not (finite := np.isfinite(lengths[..., 0])).all():
         raise ElmoHelpersError(f"vectors: row {finite.argmin()} holds a number that is not finite: leave it out.")
     lengths[lengths == 0] = 1
-    return np.divide(vectors, lengths, dtype=np.float32)
+    return np.divide(rows, lengths, dtype=np.float32)
 
 
 def nearest_rows(

@@ -150,7 +150,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return tags
 
 
-def _titles(X: Any) -> list:
+def _titles(X: Any) -> list[Any]:
     if isinstance(X, str | bytes) or not hasattr(X, "__iter__"):
         raise ElmoHelpersError(f"X={shown(X)}: expected a list of titles; pass one title as [title].")
     if isinstance(X, Iterator | Set | Mapping):  # it could be read only once, or has no order

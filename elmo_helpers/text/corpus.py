@@ -279,7 +279,8 @@ class Corpus:
             raise ElmoHelpersError(
                 f"indices: expected a slice, or a list of whole numbers or of truth values, and got {shown(indices)}."
             )
-        return self.rows[chosen]
+        rows: NDArray[np.int64] = self.rows[chosen]
+        return rows
 
     def _lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         return self._data.offsets[rows + 1] - self._data.offsets[rows]
