@@ -29,7 +29,8 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     if not (finite := np.isfinite(lengths[..., 0])).all():
         raise ElmoHelpersError(f"vectors: row {finite.argmin()} holds a number that is not finite: leave it out.")
     lengths[lengths == 0] = 1
-    return np.divide(rows, lengths, dtype=np.float32)
+    units: NDArray[np.float32] = np.divide(rows, lengths, dtype=np.float32)
+    return units
 
 
 def nearest_rows(
