@@ -67,7 +67,7 @@ class Run:
         """
         directory = path_of("run", directory)
         header = directory / "training" / "run.json"
-        if not os.path.isfile(header):
+        if not os.path.exists(header):
             raise ElmoHelpersError(f"run: {directory} holds no run: name the directory that `train` wrote to.")
         if not _are_equal(read_model(directory)[3], weights):
             raise ElmoHelpersError(
@@ -86,7 +86,7 @@ class Run:
         Raises:
             ElmoHelpersError: A file of it is damaged.
         """
-        if not (directory / "training" / "run.json").is_file() or not is_model(directory):
+        if not os.path.exists(directory / "training" / "run.json") or not is_model(directory):
             return None
         return cls.read(directory, weights) if _are_equal(read_model(directory)[3], weights) else None
 
@@ -207,7 +207,7 @@ def _cell(value: object) -> str:
 
 
 def _history(path: Path) -> list[dict[str, float | None]]:
-    if not path.is_file():
+    if not os.path.exists(path):
         return []
     try:
         rows = list(csv.DictReader(io.StringIO(read_bytes(path).decode("utf-8-sig"))))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Self
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
+from elmo_helpers.training.checkpoint import RESUME
+from elmo_helpers.training.curves import Curves, tensorboard_parts
+from elmo_helpers.training.growing import GrowingFile
 
 STEP_COLUMNS = ("step", "epoch", "loss", "learning_rate", "gradient_norm", "tokens_per_second")
 HISTORY_COLUMNS = (
@@ -61,14 +64,14 @@ class Metrics:
             ElmoHelpersError: A file cannot be written, a row has an unknown column, or TensorBoard is not installed.
         """
         directory = Path(directory)
-        summary_writer = _summary_writer() if tensorboard else None
-        self._curves: _Curves | None = None
+        parts = tensorboard_parts() if tensorboard else None  # before a file is made
+        self._curves: Curves | None = None
         with ExitStack() as files:  # where one cannot be opened, the others are closed again
-            self._steps = files.enter_context(_Table(directory / "steps.csv", STEP_COLUMNS, steps))
-            self._history = files.enter_context(_Table(directory / "history.csv", HISTORY_COLUMNS, history))
-            if summary_writer is not None:
-                curves = _Curves(summary_writer, directory / "tensorboard", loss_name, steps, history)
-                self._curves = files.enter_context(curves)
+            self._steps = files.enter_context(closing(_Table(directory / "steps.csv", STEP_COLUMNS, steps)))
+            self._history = files.enter_context(closing(_Table(directory / "history.csv", HISTORY_COLUMNS, history)))
+            if parts is not None:
+                self._curves = files.enter_context(closing(Curves(parts, directory / "tensorboard", loss_name)))
+                self._curves.begin(steps, history)
             self._files = files.pop_all()
 
     def step(self, row: dict[str, Any]) -> None:
@@ -102,88 +105,22 @@ class Metrics:
         self.close()
 
 
-class _Curves:
-    """TensorBoard's curves of one run."""
-
-    def __init__(
-        self,
-        summary_writer: Callable[..., Any],
-        directory: Path,
-        loss_name: str,
-        steps: list[dict[str, Any]],
-        history: list[dict[str, Any]],
-    ) -> None:
-        self._loss_name = loss_name
-        first = not directory.exists()
-        # Curves that an interrupted run drew beyond its last checkpoint would lie doubled under those to come.
-        purge_step = max((row["step"] for row in [*steps, *history]), default=-1) + 1
-        self._writer = summary_writer(str(directory), purge_step=None if first else purge_step, flush_secs=10)
-        if first:  # the run's first part was without curves
-            for row in steps:
-                self.step(row)
-            for row in history:
-                self.evaluation(row)
-
-    def step(self, row: dict[str, Any]) -> None:
-        names = {"loss": self._loss_name}
-        for column in ("loss", "learning_rate", "gradient_norm", "tokens_per_second"):
-            self._draw(f"train/{names.get(column, column)}", row, column)
-
-    def evaluation(self, row: dict[str, Any]) -> None:
-        for column, name in (("forward", "forward"), ("backward", "backward"), ("perplexity", "mean")):
-            self._draw(f"perplexity/{name}", row, column)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._writer.close()
-
-    def _draw(self, tag: str, row: dict[str, Any], column: str) -> None:
-        if row.get(column) is not None:
-            self._writer.add_scalar(tag, float(row[column]), row["step"])
-
-
-def _summary_writer() -> Callable[..., Any]:
-    """TensorBoard's writer; loaded only where it is asked for, as it takes seconds and is not always installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise ElmoHelpersError(
-            "tensorboard=True: TensorBoard is not installed; run `pip install tensorboard`, or leave it out."
-        ) from None
-    writer: Callable[..., Any] = SummaryWriter  # PyTorch leaves it without types
-    return writer
-
-
-class _Table:
+class _Table(GrowingFile):
     """A CSV file that is written anew, whole or not at all, and then grows by rows."""
 
     def __init__(self, path: Path, columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
-        self._path, self._columns = path, columns
-        with whole_file(path) as temporary:
+        self.path, self._columns = path, columns
+        with whole_file(path, remedy=RESUME) as temporary:
             temporary.write_bytes(b"".join([",".join(columns).encode() + b"\n", *map(self._line, rows)]))
-        self._stream = path.open("ab", buffering=0)  # without a buffer nothing is left over that fails once more
+        super().__init__(path)
 
     def append(self, row: dict[str, Any]) -> None:
-        """Add a row and hand it to the operating system at once."""
-        line = self._line(row)
-        try:
-            self._stream.write(line)
-        except OSError as error:
-            raise ElmoHelpersError(
-                f"{self._path} cannot be written ({error.strerror or error}): mend that, and resume the run."
-            ) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._stream.close()
+        """Add a row."""
+        self.write(self._line(row))
 
     def _line(self, row: dict[str, Any]) -> bytes:
         if unknown := sorted(set(row) - set(self._columns)):
-            raise ElmoHelpersError(f"{self._path}: a row has the columns {unknown}; expected {list(self._columns)}.")
+            raise ElmoHelpersError(f"{self.path}: a row has the columns {unknown}; expected {list(self._columns)}.")
         return ",".join(_cell(row.get(column)) for column in self._columns).encode() + b"\n"
 
 

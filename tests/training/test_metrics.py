@@ -2,6 +2,7 @@
 
 import csv
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,6 +99,38 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
         metrics._steps._stream = open("/dev/full", "ab", buffering=0)  # noqa: SIM115 - closed by Metrics
         with pytest.raises(ElmoHelpersError, match=r"steps.csv cannot be written \(No space left on device\)"):
             metrics.step(step_row(1))
+
+
+LIMITED = """
+import resource, signal, sys
+from elmo_helpers import ElmoHelpersError
+from elmo_helpers.training.metrics import Metrics
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+for limit in range(10, 3000, 37):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        with Metrics(f"{sys.argv[1]}/{limit}", steps=[], history=[], tensorboard=limit % 2) as metrics:
+            for step in range(100):
+                metrics.step({"step": step, "loss": 0.123456789})
+        print("written")
+    except ElmoHelpersError as error:
+        print(error)
+"""
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_row(tmp_path):
+    """The system takes half of it without a word, and TensorBoard's own writer would speak from a thread of its own."""
+    done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(range(10, 3000, 37))
+    for line in lines:
+        assert line == "written" or line.endswith("(File too large): mend that, and resume the run."), line
+    assert {
+        "written" in lines,
+        any("steps.csv" in line for line in lines),
+        any("tfevents" in line for line in lines),
+    } == {True}
 
 
 def test_without_tensorboard_one_clear_error_and_no_file(tmp_path, monkeypatch):
