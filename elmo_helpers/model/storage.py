@@ -17,7 +17,7 @@ from torch import Tensor
 
 from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import MEND, check_ordinary, holds_format, read_json, whole_directory, write_json
+from elmo_helpers.files import MEND, check_ordinary, holds_format, path_of, read_json, whole_directory, write_json
 from elmo_helpers.model.sizes import parameters_of, within_memory
 from elmo_helpers.text.vocabulary import WordVocabulary
 
@@ -53,7 +53,7 @@ def read_model(directory: str | os.PathLike[str]) -> tuple[BiLMConfig, TextConfi
     Raises:
         ElmoHelpersError: A file is missing or damaged, the files do not belong together, or are too large for memory.
     """
-    directory = Path(directory)
+    directory = path_of("directory", directory)
     config_path, weights_path = directory / "config.json", directory / "model.safetensors"
     config = read_json(config_path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or not {"model", "text"} <= set(config):

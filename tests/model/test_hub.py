@@ -98,6 +98,13 @@ def test_an_address_is_told_whole(address, no_hub, toy_model):
         toy_model.save_pretrained(address)
 
 
+@pytest.mark.parametrize("name", [None, 3, b"model", ["model"], "a\0b", "a\ud800b", "https://host/model"], ids=ascii)
+def test_what_is_no_directory(name, toy_model):
+    for call in (BiLM.load, toy_model.save):
+        with pytest.raises(ElmoHelpersError, match=r"^directory"):
+            call(name)
+
+
 @pytest.mark.parametrize("argument", ["force_download", "local_files_only"])
 def test_truth_values_are_truth_values(argument):
     with pytest.raises(ElmoHelpersError, match=f"{argument}='no'"):
