@@ -13,7 +13,7 @@ import pandas as pd
 
 from elmo_helpers.checks import numbers, shown
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import exchange, path_of, whole_file
+from elmo_helpers.files import exchange, path_of, read_bytes, whole_file, writing
 
 CONFIG = "projector_config.pbtxt"
 _LONGEST_NAME = 60  # letters; it becomes the name of a folder
@@ -55,7 +55,7 @@ def write_projector(
         )
     writer = _summary_writer()
     directory = path_of("directory", directory)
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".projector-", dir=directory))
         try:
@@ -63,10 +63,6 @@ def write_projector(
             return _move(temporary, directory)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise ElmoHelpersError(
-            f"{directory} cannot be written ({error.strerror or error}): mend that, or name another directory."
-        ) from error
 
 
 def _matrix(vectors: np.ndarray) -> np.ndarray:
@@ -124,6 +120,10 @@ def _write(writer: type, folder: Path, vectors: np.ndarray, columns: dict[str, l
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     # The projector takes the first line for names if there is a tab in it, so a single column has none.
     several = len(columns) > 1
+    # Where not even a block is free, the writer's thread would say so by a traceback of its own.
+    room = folder / "room"
+    room.write_bytes(bytes(4096))
+    room.unlink()
     with writer(str(folder)) as events:
         events.add_embedding(
             vectors,
@@ -140,12 +140,14 @@ def _move(temporary: Path, directory: Path) -> Path:
 
     def read(path: Path) -> ProjectorConfig:
         try:
-            return text_format.Parse(path.read_text(encoding="utf-8-sig"), ProjectorConfig())
+            return text_format.Parse(read_bytes(path).decode("utf-8-sig"), ProjectorConfig())
+        except ElmoHelpersError:
+            raise
         except (ValueError, text_format.ParseError) as error:
             raise ElmoHelpersError(f"{path} is no projector configuration ({error}): move it away.") from None
 
     (added,) = read(temporary / CONFIG).embeddings
-    config = read(directory / CONFIG) if (directory / CONFIG).exists() else ProjectorConfig()
+    config = read(directory / CONFIG) if os.path.exists(directory / CONFIG) else ProjectorConfig()
     kept = [other for other in config.embeddings if other.tensor_name != added.tensor_name]
     del config.embeddings[:]
     config.embeddings.extend([*kept, added])

@@ -1,5 +1,7 @@
 """What TensorBoard's projector is given, read back as it reads it."""
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -136,3 +138,33 @@ def test_where_the_disk_fails_the_old_set_stays_whole(tmp_path, monkeypatch):
 def test_what_is_no_directory(directory):
     with pytest.raises(ElmoHelpersError, match=r"^directory"):
         write_projector(directory, np.zeros((1, 3)), ["a"])
+
+
+@pytest.mark.parametrize("limit", [0, 5000])
+def test_a_full_disk_is_one_sentence(tmp_path, limit):
+    """In a process of its own, where TensorBoard's thread would be heard, too."""
+    place = write_projector(tmp_path / "p", np.ones((3, 2)), list("abc"))
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    program = f"""
+import resource, signal
+import numpy as np
+from elmo_helpers import ElmoHelpersError
+from elmo_helpers.integrations.projector import write_projector
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+try:
+    write_projector({str(tmp_path / "p")!r}, np.zeros((5000, 2)), ["x"] * 5000)
+except ElmoHelpersError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"{tmp_path / 'p'} cannot be written (File too large)")
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_a_configuration_that_is_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "projector_config.pbtxt")
+    with pytest.raises(ElmoHelpersError, match=r"projector_config\.pbtxt is a named pipe"):
+        write_projector(tmp_path, np.zeros((1, 3)), ["a"])
+    assert [path.name for path in tmp_path.iterdir()] == ["projector_config.pbtxt"]
