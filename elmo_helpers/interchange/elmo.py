@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,16 @@ from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
 __all__ = ["Elmo", "batch_to_ids"]
 
 _MAX_WORDS = 50_000  # distinct words whose vectors are kept between calls: 100 MB at the published width of 512
+
+
+class _ReadsLayers(Protocol):
+    """What the layers come from: `_Reader`, or a module of the caller's own."""
+
+    num_layers: int
+
+    def get_output_dim(self) -> int: ...
+
+    def __call__(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]: ...
 
 
 class Elmo(nn.Module):
@@ -88,14 +98,14 @@ class Elmo(nn.Module):
             raise ElmoHelpersError(
                 "module: expected a BiLM, or a module with num_layers, without vocab_to_cache and stateful."
             )
-        n_layers = module.config.n_layers + 1 if isinstance(module, BiLM) else module.num_layers
+        n_layers = module.config.n_layers + 1 if isinstance(module, BiLM) else cast("_ReadsLayers", module).num_layers
         w = None
         if scalar_mix_parameters is not None:
             w = mix_weights("scalar_mix_parameters", scalar_mix_parameters, n_layers)
         mixes = [ScalarMix(n_layers, w, trainable=w is None, layer_norm=do_layer_norm) for _ in range(n_mixes)]
         if isinstance(module, BiLM):
             module = _Reader(module, vocab_to_cache, requires_grad=requires_grad, stateful=stateful)
-        self.reader, self.scalar_mixes = module, nn.ModuleList(mixes)
+        self.reader, self.scalar_mixes = cast("_ReadsLayers", module), nn.ModuleList(mixes)
 
     @property
     def bilm(self) -> BiLM:
@@ -241,33 +251,34 @@ class _Reader(nn.Module):
 
     def forward(self, inputs: Tensor, word_inputs: Tensor | None = None) -> dict[str, Any]:
         """Layers and mask with boundaries, (B, T + 2, 2P) and (B, T + 2), of ids (B, T, C)."""
-        check_products(self.bilm.forward_layers[0].weight_ih)
+        check_products(self.bilm.layer(0, 0).weight_ih)
         n_sentences = len(inputs)
         if n_sentences == 0:  # LSTMs read at least one: a row of padding, whose vectors are left out again
             inputs = inputs.new_zeros(1, *inputs.shape[1:])
             word_inputs = None if word_inputs is None else word_inputs.new_zeros(1, *word_inputs.shape[1:])
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.requires_grad):
-            if self._in_cache(word_inputs):
-                real = word_inputs > 0
-                vectors, of_words = self.cached.weight, word_inputs[real].long() + 3
-            else:
-                real, vectors, of_words = self._spelled(inputs)
+            real, vectors, of_words = self._from_cache(word_inputs) or self._spelled(inputs)
             tokens, lengths = _with_boundaries(real, of_words)
-            n = len(tokens)
-            state = self._state_of(n) if self.stateful else None
-            output = self.bilm.contextualize(vectors, tokens, lengths, state=state, return_states=self.stateful)
-            if self.stateful and n_sentences:
-                self._keep(output.hidden_states, output.cell_states)
+            if not self.stateful:
+                output = self.bilm.contextualize(vectors, tokens, lengths)
+            else:
+                before = self._state_of(len(tokens))
+                state = LSTMState(before.h[:, :, : len(tokens)], before.c[:, :, : len(tokens)])
+                output = self.bilm.contextualize(vectors, tokens, lengths, state=state, return_states=True)
+                if n_sentences:
+                    self._keep(before, *output.states)
         return {"activations": output.layers[:, :n_sentences], "mask": output.mask[:n_sentences]}
 
-    def _in_cache(self, word_inputs: Tensor | None) -> bool:
+    def _from_cache(self, word_inputs: Tensor | None) -> tuple[Tensor, Tensor, Tensor] | None:
+        """What `_spelled` gives, by numbers of words; None: there is no cache, or a number is not in it."""
         if self.cached is None or word_inputs is None:
-            return False
+            return None
         check_whole("word_inputs", word_inputs, self.bilm.device)
-        return (
-            not word_inputs.numel()
-            or 0 <= int(word_inputs.min()) <= int(word_inputs.max()) < len(self.cached.weight) - 3
-        )
+        vectors = self.cached.weight
+        if word_inputs.numel() and not 0 <= int(word_inputs.min()) <= int(word_inputs.max()) < len(vectors) - 3:
+            return None
+        real = word_inputs > 0
+        return real, vectors, word_inputs[real].long() + 3
 
     def _spelled(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Where the words are, (B, T) bool; vectors, padding and boundaries first, (U, D); and each word's row."""
@@ -303,27 +314,22 @@ class _Reader(nn.Module):
         return self.kept_words.get(weights, precision, lambda: WordVectors(self.bilm, _MAX_WORDS, precision))
 
     def _state_of(self, n: int) -> LSTMState:
-        """The states of the first n rows; new rows are at zero."""
-        c, like = self.bilm.config, self.bilm.forward_layers[0].weight_ih
-        widths = (c.output_dim, c.hidden_dim)
-        if self._state is None:
-            self._state = LSTMState(*(like.new_zeros(2, c.n_layers, 0, width) for width in widths))
-        missing = max(n - self._state.h.shape[2], 0)
-        self._state = LSTMState(
-            *(
-                torch.cat([x.to(like), like.new_zeros(2, c.n_layers, missing, width)], 2)
-                for x, width in zip(self._state, widths, strict=True)
-            )
-        )
-        return LSTMState(*(x[:, :, :n] for x in self._state))
+        """The states of all rows so far, n at least; new rows are at zero."""
+        config, like = self.bilm.config, self.bilm.layer(0, 0).weight_ih
 
-    def _keep(self, h: Tensor, c: Tensor) -> None:
+        def rows(known: Tensor | None, width: int) -> Tensor:
+            known = like.new_zeros(2, config.n_layers, 0, width) if known is None else known.to(like)
+            missing = max(n - known.shape[2], 0)
+            return torch.cat([known, like.new_zeros(2, config.n_layers, missing, width)], 2)
+
+        h, c = (None, None) if self._state is None else self._state
+        return LSTMState(rows(h, config.output_dim), rows(c, config.hidden_dim))
+
+    def _keep(self, before: LSTMState, h: Tensor, c: Tensor) -> None:
         """Take over the states (L, n, 2P) and (L, n, 2H) of the first n rows; no gradient goes through them."""
-        after = (torch.stack(x.detach().chunk(2, -1)) for x in (h, c))
         n = h.shape[1]
-        self._state = LSTMState(
-            *(torch.cat([new, old[:, :, n:]], 2) for new, old in zip(after, self._state, strict=True))
-        )
+        h, c = (torch.stack(x.detach().chunk(2, -1)) for x in (h, c))
+        self._state = LSTMState(torch.cat([h, before.h[:, :, n:]], 2), torch.cat([c, before.c[:, :, n:]], 2))
 
 
 def _with_boundaries(real: Tensor, of_words: Tensor) -> tuple[Tensor, Tensor]:

@@ -27,6 +27,7 @@ def config_of(options: object, *, cnn_projection: bool, lstm_projection: bool, n
     Raises:
         ElmoHelpersError: An option is missing or wrong; the message names it.
     """
+    options = options if isinstance(options, dict) else {}
     lstm = _section(options, "lstm")
     dim = whole_number("lstm.dim", _value(lstm, "lstm", "dim"), 1)
     width = lstm.get("projection_dim")
@@ -35,6 +36,7 @@ def config_of(options: object, *, cnn_projection: bool, lstm_projection: bool, n
         raise ElmoHelpersError(
             f"lstm.projection_dim={width}: the weights have no projection (W_P_0), so expected lstm.dim, {dim}."
         )
+    tokens: CharCNNConfig | WordEmbeddingConfig
     if n_words is not None:
         tokens = WordEmbeddingConfig(n_words + 1, width)
     else:
@@ -58,11 +60,11 @@ def _char_cnn(cnn: dict[str, Any], width: int, projection: bool) -> CharCNNConfi
             f"char_cnn.n_characters={cnn['n_characters']!r}: expected {_TRAINING_IDS} (as written by the original "
             f"trainer) or {_INFERENCE_IDS}."
         )
-    filters = _value(cnn, "char_cnn", "filters")
-    pairs = isinstance(filters, list) and filters and all(isinstance(f, list) and len(f) == 2 for f in filters)
-    if not pairs:
-        raise ElmoHelpersError(f"char_cnn.filters={filters!r:.80}: expected a list of [width, count].")
-    filters = [[whole_number("char_cnn.filters", n, 1) for n in pair] for pair in filters]
+    pairs = _value(cnn, "char_cnn", "filters")
+    if not isinstance(pairs, list) or not pairs or not all(isinstance(f, list) and len(f) == 2 for f in pairs):
+        raise ElmoHelpersError(f"char_cnn.filters={pairs!r:.80}: expected a list of [width, count].")
+    sizes = [whole_number("char_cnn.filters", n, 1) for pair in pairs for n in pair]
+    filters = tuple(zip(sizes[::2], sizes[1::2], strict=True))
     n_filters = sum(count for _, count in filters)
     if n_filters != width and not projection:
         raise ElmoHelpersError(
@@ -107,23 +109,13 @@ def options_of(config: BiLMConfig, text: TextConfig) -> dict[str, Any]:
     """
     width = config.output_dim
     tokens = config.char_cnn
-    reads_words = isinstance(tokens, WordEmbeddingConfig)
-    if not reads_words and tokens.scheme != "utf8":
-        raise ElmoHelpersError(
-            f"char_cnn.scheme={tokens.scheme!r}: the published format knows only 'utf8'; train a model on a corpus of "
-            "CharacterVocabulary('utf8', 50)."
-        )
-    if not reads_words and tokens.embedding_dim is None:
-        raise ElmoHelpersError(
-            "char_cnn.embedding_dim=None: the published format has learned character vectors and no one-hot ones; "
-            "train a model with a number, such as 16."
-        )
+    of_characters = {} if isinstance(tokens, WordEmbeddingConfig) else {"char_cnn": _char_cnn_options(tokens)}
     if tokens.output_dim != width:
         raise ElmoHelpersError(
             f"The token vector is {tokens.output_dim} wide and one LSTM direction {width}, which the published format "
             f"cannot say: train a model with char_cnn.projection_dim={width}."
         )
-    options: dict[str, Any] = {
+    return {
         "format": FORMAT,
         "bidirectional": True,
         "dropout": config.dropout,
@@ -137,18 +129,38 @@ def options_of(config: BiLMConfig, text: TextConfig) -> dict[str, Any]:
             "dim": config.hidden_dim,
             "n_layers": config.n_layers,
         },
+        **of_characters,
     }
-    if reads_words:
-        return options
-    options["char_cnn"] = {
-        "activation": tokens.activation,
-        "filters": [list(pair) for pair in tokens.filters],
-        "n_highway": tokens.n_highway,
-        "embedding": {"dim": tokens.embedding_dim},
+
+
+def _char_cnn_options(cnn: CharCNNConfig) -> dict[str, Any]:
+    if cnn.scheme != "utf8":
+        raise ElmoHelpersError(
+            f"char_cnn.scheme={cnn.scheme!r}: the published format knows only 'utf8'; train a model on a corpus of "
+            "CharacterVocabulary('utf8', 50)."
+        )
+    return {
+        "activation": cnn.activation,
+        "filters": [list(pair) for pair in cnn.filters],
+        "n_highway": cnn.n_highway,
+        "embedding": {"dim": embedding_dim_of(cnn)},
         "n_characters": _INFERENCE_IDS,
-        "max_characters_per_token": tokens.max_characters,
+        "max_characters_per_token": cnn.max_characters,
     }
-    return options
+
+
+def embedding_dim_of(cnn: CharCNNConfig) -> int:
+    """E, the width of the character vectors.
+
+    Raises:
+        ElmoHelpersError: There are none.
+    """
+    if cnn.embedding_dim is None:
+        raise ElmoHelpersError(
+            "char_cnn.embedding_dim=None: the published format has learned character vectors and no one-hot ones; "
+            "train a model with a number, such as 16."
+        )
+    return cnn.embedding_dim
 
 
 def _section(options: object, name: str, inside: str = "") -> dict[str, Any]:

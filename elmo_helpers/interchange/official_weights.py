@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_helpers.checks import shown
-from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
+from elmo_helpers.config import BiLMConfig, CharCNNConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.interchange.official_options import embedding_dim_of
 from elmo_helpers.model.sizes import within_memory
 
 CELL = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell"
@@ -39,8 +40,8 @@ class Dataset(NamedTuple):
     name: str
     shape: tuple[int, ...]
     parameters: tuple[str, ...]
-    read: Callable[[NDArray], tuple[NDArray, ...]]  # from the dataset to the parameters
-    write: Callable[..., NDArray]  # and back
+    read: Callable[[NDArray[np.float32]], tuple[NDArray[np.float32], ...]]  # from the dataset to the parameters
+    write: Callable[..., NDArray[np.float32]]  # and back
 
 
 def datasets_of(config: BiLMConfig, n_softmax_words: int | None = None) -> Iterator[Dataset]:
@@ -54,7 +55,7 @@ def datasets_of(config: BiLMConfig, n_softmax_words: int | None = None) -> Itera
         words = config.char_cnn
         yield _below_padding("embedding", (words.n_words - 1, words.dim), "char_cnn.weight")
     else:
-        yield from _char_cnn_datasets(config)
+        yield from _char_cnn_datasets(config.char_cnn)
     h, p = config.hidden_dim, config.output_dim
     for direction, stack in enumerate(("forward_layers", "backward_layers")):
         for layer in range(config.n_layers):
@@ -69,9 +70,8 @@ def datasets_of(config: BiLMConfig, n_softmax_words: int | None = None) -> Itera
         yield _below_padding("softmax/b", (n_softmax_words,), "softmax.bias")
 
 
-def _char_cnn_datasets(config: BiLMConfig) -> Iterator[Dataset]:
-    cnn = config.char_cnn
-    dim = cnn.embedding_dim
+def _char_cnn_datasets(cnn: CharCNNConfig) -> Iterator[Dataset]:
+    dim = embedding_dim_of(cnn)
     yield _below_padding("char_embed", (_N_BYTES_AND_MARKS, dim), "char_cnn.embedding.weight")
     for i, (width, count) in enumerate(cnn.filters):
         yield Dataset(
@@ -107,23 +107,23 @@ def _below_padding(name: str, shape: tuple[int, ...], parameter: str) -> Dataset
     return Dataset(name, shape, (parameter,), lambda w: (np.concatenate([np.zeros_like(w[:1]), w]),), lambda w: w[1:])
 
 
-def _read_gates(w: NDArray) -> tuple[NDArray, NDArray]:
+def _read_gates(w: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     i, j, f, o = np.split(w, 4, axis=1)
     from_input, from_state = np.split(np.concatenate([i, f, j, o], axis=1), 2)
     return from_input.T, from_state.T
 
 
-def _write_gates(weight_ih: NDArray, weight_hh: NDArray) -> NDArray:
+def _write_gates(weight_ih: NDArray[np.float32], weight_hh: NDArray[np.float32]) -> NDArray[np.float32]:
     i, f, g, o = np.split(np.concatenate([weight_ih, weight_hh], axis=1).T, 4, axis=1)
     return np.concatenate([i, g, f, o], axis=1)
 
 
-def _read_gate_bias(b: NDArray) -> tuple[NDArray]:
+def _read_gate_bias(b: NDArray[np.float32]) -> tuple[NDArray[np.float32]]:
     i, j, f, o = np.split(b, 4)
     return (np.concatenate([i, f + 1, j, o]),)
 
 
-def _write_gate_bias(bias: NDArray) -> NDArray:
+def _write_gate_bias(bias: NDArray[np.float32]) -> NDArray[np.float32]:
     i, f, g, o = np.split(bias, 4)
     return np.concatenate([i, g, f - 1, o])
 
@@ -209,9 +209,9 @@ class WeightsFile:
 
     def _read(self, name: str, dataset: h5py.Dataset) -> NDArray[np.float32]:
         with self._reading(name):
-            values = dataset[()]
+            stored = dataset[()]
         with np.errstate(over="ignore"):
-            values = values.astype(np.float32)
+            values: NDArray[np.float32] = stored.astype(np.float32)
         if not np.isfinite(values).all():
             raise ElmoHelpersError(
                 f"{self._name}: the dataset {name} holds numbers that are not finite in float32: restore the file."
