@@ -17,7 +17,7 @@ def run_tensors(
 ) -> dict[str, Tensor]:
     """Weights, the optimisers' state, and of all processes the random states and what the LSTMs remember."""
     tensors = {f"model/{name}": x for name, x in model.state_dict().items()}
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     for optimizer in optimizers:
         for parameter, state in optimizer.state.items():
             tensors |= {f"optimizer/{names[parameter]}/{key}": x for key, x in state.items()}

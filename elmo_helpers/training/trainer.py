@@ -6,7 +6,7 @@ import copy
 import hashlib
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -41,7 +41,8 @@ class TrainingResult:
         history: A row an evaluation: step; epoch, with a fraction; tokens read so far; train_loss, the mean since the
             evaluation before in nats per prediction, with dropout; forward, backward and perplexity on the validation
             titles (exact, without dropout; missing where there are none); learning_rate; tokens_per_second (words and
-            boundaries, in training); seconds of training since the evaluation before.
+            boundaries, in training); seconds of training since the evaluation before. For a row behind one that only
+            an earlier end of the run asked for, the evaluation before is the one before that.
         steps: A row for every `log_every` steps: step, epoch, loss (their mean, in nats per prediction; of a sampled
             softmax the sampled loss, which does not compare with exact ones), learning_rate, gradient_norm before
             clipping, tokens_per_second.
@@ -138,8 +139,8 @@ def train(
     model, config = model or stored_model, config or stored_config
     name = model if isinstance(model, str) else "tutorial"
     settings = config or (TrainingConfig() if isinstance(model, BiLMConfig) else TrainingConfig.preset(name))
-    sizes = model if isinstance(model, BiLMConfig) else BiLMConfig.preset(name)
-    return _run(corpus, lambda: _fresh(corpus, sizes, settings), settings, {"kind": "a new model"}, run)
+    model_config = model if isinstance(model, BiLMConfig) else BiLMConfig.preset(name)
+    return _run(corpus, lambda: _fresh(corpus, model_config, settings), settings, {"kind": "a new model"}, run)
 
 
 def fine_tune(
@@ -171,6 +172,7 @@ def fine_tune(
         ElmoHelpersError: As `train`.
     """
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
+    _, stored_config = run.stored
     start = model if isinstance(model, BiLM) else BiLM.load(model)
     check_has_numbers(start.device)
     digest = hashlib.sha256()
@@ -181,7 +183,7 @@ def fine_tune(
     return _run(
         corpus.with_vocabulary(start.vocabulary),
         lambda: copy.deepcopy(start),
-        config or run.stored[1] or TrainingConfig(),
+        config or stored_config or TrainingConfig(),
         {"kind": "a model trained further", "start": digest.hexdigest()},
         run,
     )
@@ -218,7 +220,9 @@ def _run(
             check_vocabulary(model, run.validation)
         if processes.rank:
             seed_random_state(config.seed + processes.rank, processes.device)  # dropout of its own
-        is_validated = run.validation is not None and any(n for n, _ in sizes(run.validation))
+        validation: Sequence[Corpus] = []
+        if run.validation is not None and any(n for n, _ in sizes(run.validation)):
+            validation = corpora(run.validation)
         folder = run.folder
         loop = TrainingLoop(
             model,
@@ -226,7 +230,7 @@ def _run(
             sizes(corpus),
             config,
             processes,
-            validation=corpora(run.validation) if is_validated else [],
+            validation=validation,
             folder=folder,
             tensorboard=run.tensorboard,
             bar=run.progress,

@@ -296,6 +296,9 @@ def test_fine_tuning_goes_on_too(toy_model, toy_corpus, tmp_path):
     ours = run("run", more, resume=True)
     assert_same_run(ours, run("whole", more))
     assert run("run", resume=True).steps.equals(ours.steps)
+    with pytest.raises(ElmoHelpersError, match="holds no run to go on with"):
+        run("none", more, resume=True)
+    assert not (tmp_path / "none").exists()
     with pytest.raises(ElmoHelpersError, match=r"config\.batch_size"):
         run("run", replace(more, batch_size=5), resume=True)
 
