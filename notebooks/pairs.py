@@ -54,8 +54,8 @@ def edited_alone(path: Path) -> str:
         return ""
     pair = f"{path.parent.name}/{path.stem}"
     return (
-        f"{written.name} is newer than {path.name} and holds other cells, as where an editor has saved it alone; what is "
-        f"built, and what JupyterLab shows, are the cells of the .py. To put those of the .ipynb in their place, run\n"
+        f"{written.name} is newer than {path.name} and holds other cells, as where an editor has saved it alone. What "
+        f"is built and what JupyterLab shows are the cells of the .py. To put those of the .ipynb in their place, run\n"
         f"    .venv/bin/python -m jupytext --to py:percent {pair}.ipynb\n"
         f"and to go on with those of the .py, run\n"
         f"    touch {pair}.py"
