@@ -24,7 +24,7 @@ from elmo_helpers.encoding.selection import Selection
 from elmo_helpers.encoding.windows import WINDOW, EncodedTitle
 from elmo_helpers.encoding.word_vectors import MAX_WORDS
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import writing
+from elmo_helpers.files import path_of, writing
 from elmo_helpers.locks import only_one
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.model.scalar_mix import ScalarMix
@@ -105,7 +105,7 @@ def encode_file(
         ElmoHelpersError: An argument or a line of the input is not as expected; there is an output, or what a run has
             left of one, and neither `resume` nor `overwrite` is given; or it was made with other settings.
     """
-    output, source = Path(os.path.realpath(output)), Path(source)
+    output, source = Path(os.path.realpath(path_of("output", output))), path_of("source", source)
     check_suffix(output)
     choice("dtype", dtype, tuple(DTYPES))
     window, max_words = whole_number("window", window, 1), whole_number("max_words", max_words, 1)
@@ -174,6 +174,7 @@ def _by_shard(
     """The rows of each shard with their tokens, which are made on this process's share of the cores."""
     rows, again = tee(rows)  # the tokenizer reads some thousands of rows ahead
     titles = (row.title for row in again)
+    tokens: Iterator[list[str]]
     if pretokenized:
         tokens = map(str.split, titles)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from elmo_helpers.encoding.windows import EncodedTitle
 from elmo_helpers.errors import ElmoHelpersError
@@ -79,7 +80,7 @@ class ShardFiles:
             ElmoHelpersError: The disk is full or cannot be written to, or a number is beyond float16.
         """
         with whole_file(self.path(k), remedy=GO_ON) as temporary:
-            with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
+            with pa.OSFile(os.fsencode(temporary), "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
                 for some in self._pieces(rows):
                     writer.write_batch(self._batch(some))
             # Before it gets its name, so that a power cut cannot leave a name without its rows.
@@ -104,7 +105,7 @@ class ShardFiles:
             if line != end:
                 raise self._damaged(k, f"it ends before line {line}, expected {end}")
 
-    def vectors(self, batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+    def vectors(self, batch: pa.RecordBatch) -> tuple[NDArray[np.floating], NDArray[np.integer]]:
         """The vectors of a batch of n titles, without a copy.
 
         Returns:
@@ -153,7 +154,7 @@ class ShardFiles:
             column = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=kind)
         return pa.record_batch([lines, titles, tokens, column], schema=self.schema)
 
-    def _fixed_lists(self, vectors: np.ndarray, lines: pa.Array) -> pa.Array:
+    def _fixed_lists(self, vectors: NDArray[np.float32], lines: pa.Array) -> pa.Array:
         """(m, *shape) float32 as an array of fixed-size lists of the output's type."""
         with np.errstate(over="ignore"):
             numbers = vectors.astype(self.dtype).reshape(-1)
@@ -178,7 +179,7 @@ class ShardFiles:
             raise self._damaged(k, "it is missing")
         try:
             # Not memory-mapped: pages of the file would count as this process's memory.
-            with pa.OSFile(str(path), "rb") as source:
+            with pa.OSFile(os.fsencode(path), "rb") as source:
                 reader = pa.ipc.open_file(source)
                 if not reader.schema.equals(self.schema):
                     raise self._damaged(k, "it is another table")

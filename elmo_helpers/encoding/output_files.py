@@ -21,6 +21,7 @@ from elmo_helpers.encoding.encoded_shards import ShardFiles
 from elmo_helpers.encoding.hdf5_files import open_hdf5, writable_hdf5
 from elmo_helpers.encoding.sentence_index import SentenceIndex
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import open_ordinary
 
 HEADER = "elmo_helpers"  # HDF5's attribute, and Parquet's key, of the JSON that says what a file was made with
 SUFFIXES = (".hdf5", ".h5", ".parquet")
@@ -46,7 +47,8 @@ def read_header(path: Path) -> Any:
     """What `path` was made with, or None where this library did not write it."""
     try:
         if path.suffix.lower() == ".parquet":
-            header = (pq.read_schema(path).metadata or {}).get(HEADER.encode())
+            with open_ordinary(path) as stream:
+                header = (pq.read_schema(stream).metadata or {}).get(HEADER.encode())
         else:
             with open_hdf5(path) as file:
                 header = file.attrs.get(HEADER)
@@ -126,9 +128,12 @@ def _write_parquet(path: Path, shards: ShardFiles, batches: Batches, header: dic
     words = 0
     schema = shards.schema.with_metadata({HEADER: json.dumps(header)})
     # Dictionaries and statistics of floating-point numbers cost time and help nobody.
-    with pq.ParquetWriter(
-        path, schema, use_dictionary=["title", "tokens.list.element"], write_statistics=["line"]
-    ) as writer:
+    with (
+        pa.OSFile(os.fsencode(path), "wb") as sink,
+        pq.ParquetWriter(
+            sink, schema, use_dictionary=["title", "tokens.list.element"], write_statistics=["line"]
+        ) as writer,
+    ):
         for batch in batches:
             words += len(batch.column("tokens").values)
             writer.write_table(pa.Table.from_batches([batch.replace_schema_metadata(schema.metadata)]))
@@ -192,4 +197,5 @@ def _hdf5(path: Path, header: dict[str, Any]) -> Iterator[tuple[h5py.File, Calla
 
 
 def _titles(batch: pa.RecordBatch) -> list[str]:
-    return batch.column("title").to_pylist()
+    titles: list[str] = batch.column("title").to_pylist()
+    return titles

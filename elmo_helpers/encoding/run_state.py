@@ -19,7 +19,7 @@ import torch
 from elmo_helpers.encoding.encoded_shards import ShardFiles, is_shard
 from elmo_helpers.encoding.output_files import read_header, try_output
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import holds_format, open_ordinary, read_json, whole_file, write_json
+from elmo_helpers.files import check_ordinary, holds_format, open_ordinary, read_json, whole_file, write_json
 from elmo_helpers.model.bilm import BiLM
 
 FORMAT = "elmo_helpers encoding 1"
@@ -49,6 +49,8 @@ def begin_or_resume(output: Path, header: dict[str, Any], shards: ShardFiles, *,
     if output.exists() and not output.is_file():
         raise ElmoHelpersError(f"{output} is no ordinary file, and a file is to be written there: name another path.")
     is_directory = parts.is_dir() and not parts.is_symlink()
+    if is_directory:
+        check_ordinary(parts / HEADER_FILE)
     left = os.path.lexists(parts) and not (is_directory and all(file.name.startswith(".") for file in parts.iterdir()))
     if left and not (is_directory and holds_format(parts / HEADER_FILE, FORMAT)):
         raise ElmoHelpersError(f"{parts} holds something else than parts of an output: remove it, or name another one.")

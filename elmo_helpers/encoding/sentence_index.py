@@ -92,4 +92,4 @@ def _reserve(file: h5py.File, size: int) -> int:
     settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     space = h5py.h5s.create_simple((1,))
-    return h5py.h5d.create(file.id, NAME.encode(), kind, space, settings).get_offset()
+    return int(h5py.h5d.create(file.id, NAME.encode(), kind, space, settings).get_offset())

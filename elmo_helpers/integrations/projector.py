@@ -14,6 +14,7 @@ import pandas as pd
 from elmo_helpers.checks import numbers, shown
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import exchange, path_of, read_bytes, whole_file, writing
+from elmo_helpers.text.characters import is_text
 
 CONFIG = "projector_config.pbtxt"
 _LONGEST_NAME = 60  # letters; it becomes the name of a folder
@@ -55,6 +56,8 @@ def write_projector(
         )
     writer = _summary_writer()
     directory = path_of("directory", directory)
+    if not is_text(str(directory)):
+        raise ElmoHelpersError(f"directory={shown(directory)}: TensorBoard reads names in UTF-8 alone: name another.")
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".projector-", dir=directory))

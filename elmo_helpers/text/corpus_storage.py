@@ -88,7 +88,7 @@ def corpus_directory(directory: str | os.PathLike[str]) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with (
-        only_one(path.with_name(f".{path.name}.lock"), path),
+        only_one(path.parent / f".{path.name}.lock", path),
         # An earlier corpus may have had more shards.
         whole_directory(path, header=HEADER, format_name=_FORMAT, is_ours=_is_titles_file) as temporary,
     ):

@@ -9,7 +9,7 @@ from typing import Any
 from elmo_helpers.checks import flag, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import check_ordinary
+from elmo_helpers.files import check_ordinary, path_of
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.corpus_building import checked_settings
@@ -80,8 +80,8 @@ def prepare_corpus(
     names = {name: [path.name for path in files[name]] if name in files else None for name in named}
     settings = {"min_count": min_count, "max_size": max_size, "split": split, "valid": valid, "test": test}
     settings["seed"] = seed
-    made = Path(directory) / HEADER
-    if made.is_file() and not _is_newer(files, made):
+    made = path_of("directory", directory) / HEADER
+    if os.path.isfile(made) and not _is_newer(files, made):
         corpus = load(directory)
         there = {**corpus.made_from, "characters": corpus.character_vocabulary, "text": corpus.text}
         _refuse_others(directory, there, {**names, **settings, "characters": characters, "text": text})
@@ -108,7 +108,7 @@ def prepare_corpus(
 
 def _is_newer(files: dict[str, list[Path]], made: Path) -> bool:
     """Whether any of the files is newer than the corpus; those that are gone are not."""
-    paths = [path for part in files.values() for path in part if path.is_file()]
+    paths = [path for part in files.values() for path in part if os.path.isfile(path)]
     return any(path.stat().st_mtime > made.stat().st_mtime for path in paths)
 
 
@@ -130,8 +130,8 @@ def _check_files(files: dict[str, list[Path]]) -> None:
         for path in paths:
             check_ordinary(path)
             table_kind(path)
-            if not path.is_file():
-                what = "no file" if path.exists() else "missing"
+            if not os.path.isfile(path):
+                what = "no file" if os.path.exists(path) else "missing"
                 raise ElmoHelpersError(f"{name}: {path} is {what}; name files that are there.")
             other = named.setdefault(os.path.realpath(path), name)
             if other != name:

@@ -81,7 +81,7 @@ def read_shard(directory: Path, shard: Shard, n_lexicon: int) -> pa.RecordBatch:
     path = directory / shard.file
     check_shard(path)
     try:
-        source = pa.memory_map(str(path))
+        source = pa.memory_map(os.fsencode(path))
         if source.read_at(len(_END), max(0, source.size() - len(_END))) != _END:  # it may be endless, and all zeros
             raise damaged(path, "it does not end as a table does")
         if zlib.crc32(source.read_buffer()) != shard.crc32:

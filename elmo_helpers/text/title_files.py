@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import check_ordinary
+from elmo_helpers.files import check_ordinary, path_of
 from elmo_helpers.text.dates import MISSING, FileDates
 from elmo_helpers.text.title_rows import TableKind, table_kind, table_rows, text_lines
 
@@ -39,8 +39,8 @@ def title_files(name: str, files: Files) -> list[Path]:
         ElmoHelpersError: A pattern matches no file, the list is empty, or it holds something else.
     """
     if isinstance(files, str | os.PathLike):
-        path = Path(files)
-        if path.exists() or not any(sign in str(path) for sign in "*?["):
+        path = path_of(name, files)
+        if os.path.exists(path) or not any(sign in str(path) for sign in "*?["):
             return [path]
         matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True) if not os.path.isdir(match))
         if not matches:
@@ -108,7 +108,7 @@ def open_text(path: Path, kind: TableKind | None) -> Iterator[io.TextIOWrapper]:
         with open_file(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline=newline) as text:
             yield text
     except UnicodeDecodeError as error:
-        if path.is_file():
+        if os.path.isfile(path):
             check_utf8(path)
         # What came through a pipe cannot be read again.
         raise ElmoHelpersError(

@@ -13,7 +13,7 @@ import pandas as pd
 
 from elmo_helpers.checks import choice
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import check_ordinary, whole_file
+from elmo_helpers.files import check_ordinary, path_of, whole_file
 from elmo_helpers.text.characters import CHARACTERS, SCHEMES
 from elmo_helpers.text.title_files import title_blocks
 from elmo_helpers.text.title_rows import table_kind
@@ -50,7 +50,7 @@ def read_titles(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFram
         ElmoHelpersError: The file is missing, a named pipe or a device, of another kind, broken, not UTF-8, malformed
             or empty, lacks a column, has an unreadable date or two orders of day and month, or no row is left.
     """
-    path = Path(path)
+    path = path_of("path", path)
     counts: Counter[str] = Counter({"read": 0, "missing title": 0, "missing date": 0})
     pieces = []
     for piece, of_block in title_blocks(path):
@@ -117,7 +117,7 @@ def default_titles(path: str | os.PathLike[str] = "data/title_text.csv") -> Path
     Raises:
         ElmoHelpersError: `path` is not named `.csv`, or something is there that is no file.
     """
-    path = Path(path)
+    path = path_of("path", path)
     if path.is_dir():
         raise ElmoHelpersError(f"{path} is a directory: name a file that ends in .csv.")
     check_ordinary(path)
