@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence, Set
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,14 @@ def number(name: str, value: Any, expected: str, low: float = 0.0, high: float =
     if not math.isfinite(found) or not low <= found <= high:
         raise ElmoHelpersError(f"{name}={shown(value)}: expected {expected}.")
     return found
+
+
+@overload
+def positive(name: str, value: Any, or_none: Literal[False] = False) -> float: ...
+
+
+@overload
+def positive(name: str, value: Any, or_none: bool) -> float | None: ...
 
 
 def positive(name: str, value: Any, or_none: bool = False) -> float | None:

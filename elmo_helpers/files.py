@@ -9,8 +9,8 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
@@ -192,7 +192,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
             raise _too_large(path) from None
 
 
-def open_ordinary(path: str | os.PathLike[str]) -> BinaryIO:
+def open_ordinary(path: str | os.PathLike[str]) -> BufferedReader:
     """The bytes of a file, open for reading.
 
     Raises:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from elmo_helpers.checks import whole_number
@@ -39,7 +42,7 @@ class TokenVectors:
     """
 
     tokens: list[str]
-    layers: np.ndarray
+    layers: NDArray[np.float32]
 
 
 class Encoder:
@@ -84,7 +87,7 @@ class Encoder:
 
     def encode(
         self, titles: Sequence[str] | Sequence[Sequence[str]], pooling: str = "states", *, progress: bool = False
-    ) -> np.ndarray:
+    ) -> NDArray[np.float32]:
         """One vector a title: γ Σ_l s_l h^l over the layers of `encode_layers`.
 
         Args:
@@ -98,11 +101,12 @@ class Encoder:
         layers = torch.from_numpy(self.encode_layers(titles, pooling, progress=progress)).transpose(0, 1)
         mix = copy.deepcopy(self.mix) or ScalarMix(len(layers))
         with torch.no_grad(), products_in("fp32", layers.device):
-            return mix.to(layers)(layers).numpy()
+            mixed: Tensor = mix.to(layers)(layers)
+        return mixed.numpy()
 
     def encode_layers(
         self, titles: Sequence[str] | Sequence[Sequence[str]], pooling: str = "states", *, progress: bool = False
-    ) -> np.ndarray:
+    ) -> NDArray[np.float32]:
         """One vector a title and layer, before any mixing.
 
         Args:
@@ -210,7 +214,7 @@ class Encoder:
         window: int = WINDOW,
         max_words: int = MAX_WORDS,
     ) -> Iterator[EncodedTitle]:
-        total = len(tokens) if hasattr(tokens, "__len__") else None
+        total = len(tokens) if isinstance(tokens, Sized) else None
         # A table of its own for each call: the model may be trained further between two of them.
         encoded = self.encode_windows(tokens, selection, self.word_vectors(max_words), window)
         yield from tqdm(encoded, total=total, desc="encoding", unit="title", disable=not progress)
@@ -229,7 +233,7 @@ class Encoder:
             yield from self.tokenize_iter(checked) if raw else map(list, checked)
 
 
-def _checked(titles: Iterable[object], raw: bool) -> Iterator:
+def _checked(titles: Iterable[Any], raw: bool) -> Iterator[Any]:
     for i, title in enumerate(titles):
         if not (isinstance(title, str) if raw else _is_tokens(title)):
             expected = "a string, as number 0 is" if raw else "a string or a list of tokens, and all of one kind"

@@ -46,7 +46,7 @@ class InputRows:
         check_ordinary(path)
         self.path = path
         self.kind = table_kind(path)
-        self.count: int | None = None  # of all rows, known once they have been read to the end
+        self.count = 0  # of all rows, once they have been read to the end
 
     def __iter__(self) -> Iterator[InputRow]:
         """Read the file.

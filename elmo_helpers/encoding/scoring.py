@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from elmo_helpers.checks import choice, whole_number
@@ -41,11 +42,11 @@ class WordScores:
     """
 
     tokens: list[str]
-    forward: np.ndarray
-    backward: np.ndarray
+    forward: NDArray[np.float32]
+    backward: NDArray[np.float32]
     forward_end: float
     backward_end: float
-    unknown: np.ndarray
+    unknown: NDArray[np.bool_]
 
 
 class Fill(NamedTuple):
@@ -80,14 +81,13 @@ class Scorer:
             titles: Raw titles, or titles that are lists of tokens already.
         """
         tokens = self._encoder.tokenize(titles)
-        scores: list[WordScores | None] = [None] * len(tokens)
+        scores: dict[int, WordScores] = {}
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))  # so that little padding is computed
         with self._in_fp32():
             for start in range(0, len(order), self.batch_size):
                 rows = order[start : start + self.batch_size]
-                for row, score in zip(rows, self._score([tokens[row] for row in rows]), strict=True):
-                    scores[row] = score
-        return scores
+                scores |= zip(rows, self._score([tokens[row] for row in rows]), strict=True)
+        return [scores[row] for row in range(len(tokens))]
 
     def perplexity(self, titles: Sequence[str] | Sequence[Sequence[str]]) -> Evaluation:
         """The exact perplexities of a text, as `evaluate` measures them on a corpus.
@@ -127,8 +127,8 @@ class Scorer:
             # What stands at the gap is read by neither: the word before it predicts forward, the one after it backward.
             hidden, _ = self._top([[*before, SPECIALS[UNK], *after]])
             log_p = {
-                "forward": self.model.softmax.log_probabilities(hidden[0, at - 1, :width]),
-                "backward": self.model.softmax.log_probabilities(hidden[0, at + 1, width:]),
+                "forward": self.model.predictor.log_probabilities(hidden[0, at - 1, :width]),
+                "backward": self.model.predictor.log_probabilities(hidden[0, at + 1, width:]),
             }
         if direction == "both":
             chosen = (log_p["forward"] + log_p["backward"])[len(SPECIALS) :].log_softmax(0)
@@ -173,7 +173,7 @@ class Scorer:
             (hidden[:, :-1, :width], batch.targets[:, 1:]),
             (hidden[:, 1:, width:], batch.targets[:, :-1]),
         ):
-            loss = self.model.softmax.exact(read[here], wanted[here])
+            loss = self.model.predictor.exact(read[here], wanted[here])
             of_both.append((-loss.rows.float().cpu()).split((batch.lengths - 1).tolist()))
         return [
             WordScores(

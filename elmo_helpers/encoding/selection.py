@@ -82,10 +82,8 @@ class Selection:
             Float32. "titles": (B, dim), or (B, n_layers, dim) of "all"; "tokens": (B, n, dim), or (B, n_layers, n,
             dim) of "all", where n is the number of words.
         """
-        if self.of_states:
-            layers = torch.cat([output.hidden_states, output.cell_states], -1)  # (L, B, 2P + 2H)
-        else:
-            layers = output.layers[:, :, 1:-1]  # (L + 1, B, n, 2P)
+        # (L, B, 2P + 2H), or (L + 1, B, n, 2P)
+        layers = torch.cat(output.states, -1) if self.of_states else output.layers[:, :, 1:-1]
         layers = layers.float()
         if self.level == "titles" and not self.of_states:
             if layers.shape[2] == 0:
@@ -99,7 +97,8 @@ class Selection:
         if self.layers == "average" or self.mix is None:
             return layers.mean(0)
         with torch.no_grad():
-            return copy.deepcopy(self.mix).to(layers)(layers)
+            mixed: Tensor = copy.deepcopy(self.mix).to(layers)(layers)
+        return mixed
 
 
 def check_mix(mix: object) -> None:

@@ -30,7 +30,7 @@ class EncodedTitle:
     """
 
     tokens: list[str]
-    vectors: np.ndarray
+    vectors: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ def encode_windows(
 
 
 def _windows(titles: Iterable[list[str]], max_titles: int, numbers: int, per_token: bool) -> Iterator[list[list[str]]]:
-    window, size = [], 0
+    window: list[list[str]] = []
+    size = 0
     for title in titles:
         own = numbers * len(title) if per_token else numbers
         if window and (len(window) == max_titles or size + own > _MAX_NUMBERS):
@@ -92,7 +93,7 @@ def _encode_window(
     known = words.lookup([word for title in titles for word in title])
     lengths = np.array([len(title) for title in titles], dtype=np.int64)
     starts = np.cumsum(lengths) - lengths
-    vectors: list[np.ndarray | None] = [None] * len(titles)
+    vectors: dict[int, NDArray[np.float32]] = {}
     for n in np.unique(lengths).tolist():
         group = np.flatnonzero(lengths == n)
         size = batch_size.titles_of(n + 2)
@@ -108,8 +109,7 @@ def _encode_window(
                 vectors[row] = title
     for row, title in enumerate(titles):
         # A copy, since a caller who keeps one title would otherwise keep its whole batch.
-        yield EncodedTitle(title, vectors[row].copy())
-        vectors[row] = None
+        yield EncodedTitle(title, vectors.pop(row).copy())
 
 
 def _rounded(n: int) -> int:

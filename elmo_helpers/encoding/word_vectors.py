@@ -74,9 +74,7 @@ class WordVectors:
         keys = [spelling.tobytes() for spelling in np.ascontiguousarray(spellings)]
         return self._lookup(keys, lambda some: np.stack([np.frombuffer(key, spellings.dtype) for key in some]))
 
-    def _lookup(
-        self, words: Sequence[Hashable], spell: Callable[[Sequence[Any]], NDArray[np.integer]]
-    ) -> KnownWords:
+    def _lookup(self, words: Sequence[Hashable], spell: Callable[[Sequence[Any]], NDArray[np.integer]]) -> KnownWords:
         with self._lock:
             table = self._table
             new = [word for word in dict.fromkeys(words) if word not in table.row_of]
@@ -111,7 +109,7 @@ class WordVectors:
         if n > len(table.room):
             # Twice the room each time, so that all words together are copied about once.
             rows = max(n, min(2 * table.n, self.max_words + _RESERVED))
-            dtype = self.model.forward_layers[0].weight_ih.dtype
+            dtype = self.model.layer(0, 0).weight_ih.dtype
             room = torch.empty(rows, vectors.shape[1], dtype=dtype, device=device)
             if table.n:
                 room[: table.n] = table.room[: table.n]

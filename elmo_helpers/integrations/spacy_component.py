@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from spacy import util
 from spacy.attrs import ORTH, SENT_START
 from spacy.language import Language
@@ -219,7 +221,7 @@ class ElmoComponent(Pipe):
         with TemporaryDirectory() as directory:
             self.to_disk(directory)
             files = {file: read_bytes(Path(directory, file)) for file in FILES}
-        return util.to_bytes({file: lambda file=file: files[file] for file in FILES}, ())
+        return util.to_bytes({file: partial(files.__getitem__, file) for file in FILES}, ())
 
     def from_bytes(self, data: bytes, *, exclude: Iterable[str] = ()) -> ElmoComponent:
         """Take the model that `to_bytes` wrote.
@@ -261,10 +263,10 @@ class ElmoComponent(Pipe):
         sentences: list[list[str]] = []  # of all documents, without tokens of white space
         plans = []  # for each document: how many of the sentences are its own, and where its words are; None: all over
         for doc in docs:
-            words = self._words(doc)
-            own = _sentences(doc, words)
+            of_tokens = self._words(doc)
+            own = _sentences(doc, of_tokens)
             sentences += own
-            plans.append((len(own), _places(words)))
+            plans.append((len(own), _places(of_tokens)))
         words = self._kept_words.get(
             [*model.char_cnn.parameters()],
             model.device,
@@ -275,11 +277,11 @@ class ElmoComponent(Pipe):
         for doc, (n_sentences, places) in zip(docs, plans, strict=True):
             vectors = [next(encoded).vectors for _ in range(n_sentences)]
             together = vectors[0] if len(vectors) == 1 else np.concatenate([np.zeros((0, dim), np.float32), *vectors])
-            if places is None:
-                doc.tensor = together
-            else:
-                doc.tensor = np.zeros((len(doc), dim), dtype=np.float32)
-                doc.tensor[places] = together
+            tensor: Any = together  # spaCy says that it is of float64, and takes any floats
+            if places is not None:
+                tensor = np.zeros((len(doc), dim), dtype=np.float32)
+                tensor[places] = together
+            doc.tensor = tensor
             set_vector_hooks(doc)
 
     def _words(self, doc: Doc) -> list[str | None]:
@@ -328,15 +330,11 @@ def _sentences(doc: Doc, words: list[str | None]) -> list[list[str]]:
         starts = np.flatnonzero(doc.to_array(SENT_START) == 1).tolist()
     else:
         starts = [0]
-    if starts == [0] and None not in words:
-        return [words]
     cuts = sorted({0, *starts, len(words)})
-    pieces = [words[a:b] for a, b in pairwise(cuts)]
-    if None in words:
-        pieces = [[word for word in piece if word is not None] for piece in pieces]
+    pieces = ([word for word in words[a:b] if word is not None] for a, b in pairwise(cuts))
     return [piece for piece in pieces if piece]
 
 
-def _places(words: list[str | None]) -> np.ndarray | None:
+def _places(words: list[str | None]) -> NDArray[np.int64] | None:
     """Where words are among the tokens, (number of words,) int; None: everywhere."""
     return np.array([i for i, word in enumerate(words) if word is not None], dtype=int) if None in words else None

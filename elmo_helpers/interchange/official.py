@@ -113,12 +113,13 @@ def load_official(
             text = text or text_of(options)
         except ElmoHelpersError as error:
             raise ElmoHelpersError(f"{files.options}: {error}") from None
-        if n_words is not None and n_words != len(words) - 1:
+        n_known = 0 if words is None else len(words) - 1
+        if n_words is not None and n_words != n_known:
             raise ElmoHelpersError(
                 f"{files.weights_name}: the dataset embedding has the shape {word_shape}: the vocabulary has "
-                f"{len(words) - 1} words, so expected {(len(words) - 1, config.output_dim)}."
+                f"{n_known} words, so expected {(n_known, config.output_dim)}."
             )
-        state = file.state(config, len(words) - 1 if softmax else None)
+        state = file.state(config, n_known if softmax else None)
     if order is not None:
         for name in {"char_cnn.weight", "softmax.weight", "softmax.bias"} & state.keys():
             state[name] = state[name][order]

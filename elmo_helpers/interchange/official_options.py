@@ -94,9 +94,9 @@ def _clip(lstm: dict[str, Any], key: str) -> float | None:
     return None if none else positive(f"lstm.{key}", value)
 
 
-def text_of(options: dict[str, Any]) -> TextConfig:
+def text_of(options: object) -> TextConfig:
     """How raw titles become tokens: what our own files say; else spaCy's rules, with case, as published."""
-    if "text" in options:
+    if isinstance(options, dict) and "text" in options:
         return TextConfig.from_dict(options["text"])
     return TextConfig(lowercase=False)
 

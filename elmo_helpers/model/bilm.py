@@ -13,8 +13,11 @@ from torch import Tensor, nn
 
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.char_cnn import CharacterCNN
+from elmo_helpers.model.compiling import left_out_of_graphs
 from elmo_helpers.model.devices import check_has_numbers, default_device
+from elmo_helpers.model.full_softmax import FullSoftmax
 from elmo_helpers.model.hub import HubModel
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths, within_lengths
 from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
@@ -146,6 +149,17 @@ class BiLM(HubModel, nn.Module):
         """Where the weights are."""
         return self.layer(0, 0).weight_ih.device
 
+    @property
+    def predictor(self) -> FullSoftmax | AdaptiveSoftmax:
+        """The softmax, of a model that predicts words.
+
+        Raises:
+            ElmoHelpersError: It has none.
+        """
+        if self.softmax is None:
+            raise ElmoHelpersError("The model has no softmax (softmax='none'): it predicts no words and has no loss.")
+        return self.softmax
+
     def layer(self, direction: int, i: int) -> LSTMLayer:
         """The i-th LSTM layer from below of a direction: 0 reads forward, 1 backward."""
         return cast("LSTMLayer", (self.forward_layers, self.backward_layers)[direction][i])
@@ -269,15 +283,15 @@ class BiLM(HubModel, nn.Module):
         h, c = (torch.stack([torch.stack([s[i] for s in after]) for after in states]).detach() for i in (0, 1))
         return self._predict(read, wanted), LSTMState(h, c)
 
+    @left_out_of_graphs
     def _predict(self, read: list[Tensor], wanted: list[Tensor]) -> BiLMLoss:
         """The loss of the outputs (n, P) of each direction for the targets (n,): one softmax over both."""
-        if self.softmax is None:
-            raise ElmoHelpersError("The model has no softmax (softmax='none'): it predicts no words and has no loss.")
         n = len(wanted[0])
-        loss = self.softmax(self.dropout(torch.cat(read)), torch.cat(wanted))
+        loss = self.predictor(self.dropout(torch.cat(read)), torch.cat(wanted))
         forward, backward = (rows.sum(dtype=torch.float64) for rows in (loss.rows[:n], loss.rows[n:]))
         return BiLMLoss(loss.total, forward, backward, n)
 
+    @left_out_of_graphs
     def _read(self, vectors: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Token vectors (B, T, D), lengths on the CPU, and the mask (B, T)."""
         if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
@@ -316,6 +330,7 @@ class BiLM(HubModel, nn.Module):
             outputs = [reverse_within_lengths(x, lengths) for x in outputs]
         return outputs, states
 
+    @left_out_of_graphs
     def _stack_outputs(
         self,
         x: Tensor,

@@ -7,6 +7,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, islice
@@ -110,7 +111,7 @@ def _checked(titles: Iterable[str]) -> Iterator[str]:
 def _in_processes(name: str, titles: Iterator[str], processes: int) -> Iterator[list[str]]:
     # joblib.Parallel as a generator runs through all of its input, however slowly the results are used; here a few
     # chunks are under way at a time, so memory does not grow with the number of titles.
-    pending: deque = deque()
+    pending: deque[Future[str]] = deque()
     try:
         while chunk := list(islice(titles, _CHUNK)):
             # Asked for each time: another joblib user in this process may have replaced the pool since.

@@ -14,6 +14,7 @@ from elmo_helpers.model.bilm import BiLM, BiLMLoss, LSTMState
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, WordVocabulary
+from elmo_helpers.text.word_ids import WordIds
 
 # Titles are sorted by length within a pool of this many batches: long enough that a batch holds nearly equal lengths,
 # short enough that the batches of every epoch are new ones.
@@ -52,7 +53,7 @@ class Batch:
     def of_words(
         cls,
         titles: Sequence[Sequence[str]],
-        characters: CharacterVocabulary,
+        characters: CharacterVocabulary | WordIds,
         vocabulary: WordVocabulary,
         *,
         errors: str = "strict",
@@ -135,7 +136,8 @@ class MixedBatches:
     def __init__(self, shards: Sequence[TitleBatches], generator: np.random.Generator) -> None:
         self.shards = shards
         places = [(i, k) for i, batches in enumerate(shards) for k in range(len(batches))]
-        self.places = [places[i] for i in generator.permutation(len(places))]  # (shard, its batch)
+        # Of each batch, the number of its shard, and its own there.
+        self.places: list[tuple[int, int]] = [places[i] for i in generator.permutation(len(places))]
 
     def __len__(self) -> int:
         return len(self.places)

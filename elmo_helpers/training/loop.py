@@ -56,7 +56,7 @@ class _Loss(nn.Module):
         super().__init__()
         self._model = (model,)  # in a tuple it is no submodule
         dense = [model.char_cnn, model.forward_layers, model.backward_layers]
-        self.dense = nn.ModuleList(dense if has_row_gradients(model) else [*dense, model.softmax])
+        self.dense = nn.ModuleList(dense if has_row_gradients(model) else [*dense, model.predictor])
 
     def forward(self, batch: Batch | StreamBatch, state: LSTMState | None) -> tuple[Tensor, LSTMState | None]:
         """The summed loss of both directions, and the LSTMs' state afterwards."""
@@ -115,7 +115,7 @@ class TrainingLoop:
         self.n_steps = min((bound for bound in bounds if bound is not None), default=None)
         self._state: LSTMState | None = None
         self._unread: list[_Unread] = []
-        self._best_weights: dict[str, Tensor] | None = None
+        self._best_weights: dict[str, Tensor] = {}  # where there is no folder for them; empty before one is measured
         self._stop_wanted = False  # in this process
         self._stop = False  # in all of them
         self._is_late = False  # whether the minutes are over, in any of them
@@ -142,7 +142,7 @@ class TrainingLoop:
 
     def run(self) -> None:
         """Train until a bound of the configuration is reached or somebody says stop; the best model is left."""
-        metrics = nullcontext()
+        metrics: Metrics | nullcontext[None] = nullcontext()
         if self.folder and self.processes.is_main:
             sampled = isinstance(self.model.softmax, SampledSoftmax)
             metrics = Metrics(
@@ -201,8 +201,9 @@ class TrainingLoop:
         # The processes' gradients are averaged, and are to be summed.
         (loss * (c.loss_factor * self.processes.count)).backward()
         if has_row_gradients(self.model):
-            for parameter in self.model.softmax.parameters():
-                parameter.grad = self.processes.mean_rows(parameter.grad.coalesce())
+            for parameter in self.model.predictor.parameters():
+                if parameter.grad is not None:
+                    parameter.grad = self.processes.mean_rows(parameter.grad.coalesce())
         norm = clip_gradients(self.model.parameters(), c.gradient_clip)
         self._unread.append(
             _Unread(
@@ -394,7 +395,7 @@ class TrainingLoop:
         if progress.finished and self.ended_by is None:
             progress.reopen()
         self._state = restore_tensors(tensors, self.model, self.optimizers, self.processes)
-        if draws is not None:
+        if draws is not None and isinstance(self.model.softmax, SampledSoftmax):
             self.model.softmax.generator.bit_generator.state = draws
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,29 +22,33 @@ def optimizers_of(model: BiLM, config: TrainingConfig) -> list[Optimizer]:
     the moments of a row wait until it is next drawn or predicted, as in `torch.optim.SparseAdam`. Weight decay and
     momentum move every row at every step, so with them the gradients are dense.
     """
-    rows = isinstance(model.softmax, SampledSoftmax) and config.weight_decay == 0 and config.momentum == 0
-    if not rows:
+    softmax = model.softmax
+    if not isinstance(softmax, SampledSoftmax) or config.weight_decay != 0 or config.momentum != 0:
         return [_optimizer(model.parameters(), config)]
-    model.softmax.sparse = True
-    of_rows = list(model.softmax.parameters())
+    softmax.sparse = True
+    of_rows = list(softmax.parameters())
     rest = [p for name, p in model.named_parameters() if not name.startswith("softmax.")]
     return [_optimizer(rest, config), RowOptimizer(of_rows, config)]
 
 
 def _optimizer(parameters: Iterable[nn.Parameter], config: TrainingConfig) -> torch.optim.Optimizer:
-    common = {"lr": config.learning_rate, "weight_decay": config.weight_decay, "fused": True}
+    rate, decay = config.learning_rate, config.weight_decay
     match config.optimizer:
         case "adam":
-            return torch.optim.Adam(parameters, **common)
+            return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
         case "adamw":
-            return torch.optim.AdamW(parameters, **common)
+            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
         case "sgd":
-            return torch.optim.SGD(parameters, **common, momentum=config.momentum)
-        case "adagrad":
-            # The fused one is for CPUs alone.
+            return torch.optim.SGD(parameters, lr=rate, weight_decay=decay, fused=True, momentum=config.momentum)
+        case _:
             parameters = list(parameters)
-            common["fused"] = all(p.device.type == "cpu" for p in parameters)
-            return torch.optim.Adagrad(parameters, **common, initial_accumulator_value=config.initial_accumulator)
+            return torch.optim.Adagrad(
+                parameters,
+                lr=rate,
+                weight_decay=decay,
+                fused=all(p.device.type == "cpu" for p in parameters),  # it is for CPUs alone
+                initial_accumulator_value=config.initial_accumulator,
+            )
 
 
 class RowOptimizer:
@@ -55,14 +60,14 @@ class RowOptimizer:
 
     def __init__(self, parameters: list[nn.Parameter], config: TrainingConfig) -> None:
         self.config = config
-        self.param_groups = [{"params": parameters, "lr": config.learning_rate}]
-        start = {
+        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": config.learning_rate}]
+        start: dict[str, float] = {
             "adam": {"exp_avg": 0.0, "exp_avg_sq": 0.0},
             "adamw": {"exp_avg": 0.0, "exp_avg_sq": 0.0},
             "adagrad": {"sum": config.initial_accumulator},
             "sgd": {},
         }[config.optimizer]
-        self.state = {
+        self.state: dict[Tensor, dict[str, Tensor]] = {
             p: {name: torch.full_like(p, value) for name, value in start.items()}
             | {"step": torch.zeros((), dtype=torch.float32, device=p.device)}
             for p in parameters
@@ -116,7 +121,7 @@ def learning_rate(config: TrainingConfig, step: int, n_steps: int | None, time_s
             share = max(share, (step - config.warmup_steps) / max(1, n_steps - 1 - config.warmup_steps))
         final = config.final_learning_rate
         rate = final + (rate - final) * (1 + math.cos(math.pi * min(share, 1.0))) / 2
-    return rate / 2**n_halvings
+    return rate * 0.5**n_halvings
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float | None) -> Tensor:

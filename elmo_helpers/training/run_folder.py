@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ class RunFolder:
         check_sizes(tensors, model, self._checkpoints)
         return model, config
 
-    def write_checkpoint(self, progress: Progress, draws: dict[str, Any] | None, tensors: dict[str, Tensor]) -> None:
+    def write_checkpoint(self, progress: Progress, draws: Mapping[str, Any] | None, tensors: dict[str, Tensor]) -> None:
         """Write a checkpoint at `progress`, with the state of the sampler's draws."""
         data = {"identity": self._identity, "progress": progress.to_dict(), "draws": draws}
         write_checkpoint(self._checkpoints, progress.step, data, tensors)
@@ -226,7 +226,8 @@ class RunFolder:
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
     """`data` as it comes back from JSON: lists for tuples."""
-    return json.loads(json.dumps(data))
+    plain: dict[str, Any] = json.loads(json.dumps(data))
+    return plain
 
 
 def _fixed(identity: dict[str, Any]) -> dict[str, Any]:
@@ -237,7 +238,7 @@ def _fixed(identity: dict[str, Any]) -> dict[str, Any]:
 
 def _flat(data: dict[str, Any], above: str = "") -> dict[str, Any]:
     """Nested settings under names with dots."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in data.items():
         flat |= _flat(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
     return flat

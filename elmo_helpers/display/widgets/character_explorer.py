@@ -105,7 +105,7 @@ class CharacterExplorer(widgets.VBox):
         Raises:
             ElmoHelpersError: A character is outside the model's table.
         """
-        row = self.characters.encode([word])[0].astype(np.int64)
+        row: NDArray[np.int64] = self.characters.encode([word])[0].astype(np.int64)
         return row[: int(np.flatnonzero(row != self.characters.padding_id).max(initial=-1)) + 1]
 
     def responses(self, word: str, bank: int) -> tuple[NDArray[np.float32], list[str]]:
