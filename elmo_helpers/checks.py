@@ -54,10 +54,11 @@ def positive(name: str, value: Any, or_none: bool) -> float | None: ...
 
 
 def positive(name: str, value: Any, or_none: bool = False) -> float | None:
-    """`value` as a finite float above 0, or None where that is allowed."""
+    """`value` as a float above 0 that float32 holds, or None where that is allowed."""
     if value is None and or_none:
         return None
-    return number(name, value, "a number above 0" + (", or None" if or_none else ""), math.ulp(0.0))
+    expected = "a number above 0 that float32 holds" + (", or None" if or_none else "")
+    return number(name, value, expected, math.ulp(0.0), float(np.finfo(np.float32).max))
 
 
 def flag(name: str, value: Any) -> bool:

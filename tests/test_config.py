@@ -42,6 +42,7 @@ def test_tutorial_has_the_sizes_of_the_original():
         (lambda: TrainingConfig(final_learning_rate=1.0), "final_learning_rate=1.0"),
         (lambda: TrainingConfig(gradient_clip=0.0), "gradient_clip=0.0"),
         (lambda: TrainingConfig(learning_rate="1e-3"), "learning_rate='1e-3': expected a number above 0"),
+        (lambda: BiLMConfig(cell_clip=1e39), r"cell_clip=1e\+39: .* that float32 holds, or None"),
         (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate=inf"),
         (lambda: TrainingConfig(learning_rate=True), "learning_rate=True"),
         (lambda: TrainingConfig(seed=-1), "seed=-1"),
