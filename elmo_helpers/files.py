@@ -141,7 +141,7 @@ def _link(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Non
     """Give a file one more name: nothing is copied, and a pipe or a device stays what it is."""
     try:
         os.link(source, target, follow_symlinks=False)
-    except OSError:  # this file system has no links
+    except (OSError, NotImplementedError):  # this file system has no links
         check_ordinary(source)
         shutil.copy2(source, target, follow_symlinks=False)
 

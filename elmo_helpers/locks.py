@@ -40,8 +40,7 @@ def only_one(lock: Path, what: str | os.PathLike[str]) -> Iterator[None]:
         handle = _taken(lock)
     if handle is None:
         raise ElmoHelpersError(
-            f"{what} is being made by another process: wait for its end, or name another place. (Where there is none, "
-            f"remove {lock}.)"
+            f"{what} is being made by another process, which holds {lock}: wait for its end, or name another place."
         )
     try:
         yield

@@ -26,7 +26,7 @@ from elmo_helpers.encoding.word_vectors import MAX_WORDS
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of, writing
 from elmo_helpers.locks import only_one
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.training.processes import Processes
 
@@ -103,7 +103,8 @@ def encode_file(
 
     Raises:
         ElmoHelpersError: An argument or a line of the input is not as expected; there is an output, or what a run has
-            left of one, and neither `resume` nor `overwrite` is given; or it was made with other settings.
+            left of one, and neither `resume` nor `overwrite` is given; it was made with other settings; another
+            process is making it; or it cannot be written, which is tried before the work begins.
     """
     output, source = Path(os.path.realpath(path_of("output", output))), path_of("source", source)
     check_suffix(output)
@@ -113,7 +114,7 @@ def encode_file(
         raise ElmoHelpersError("resume and overwrite: expected one of them, since one goes on and one begins anew.")
     rows, selection = InputRows(source), Selection(level, layers, pooling, mix)
     processes = Processes(device)
-    model = (model if isinstance(model, BiLM) else BiLM.load(model)).to(processes.device)
+    model = model_of(model).to(processes.device)
     encoder = Encoder(model, batch_tokens=whole_number("batch_tokens", batch_tokens, 1), precision=precision)
     selection.check(model.config)
     options = {
