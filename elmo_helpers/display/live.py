@@ -82,6 +82,8 @@ class LiveCurve:
     is left below the cell shows the whole run.
     """
 
+    references: Mapping[str, float]
+
     def __init__(self, references: Mapping[str, float] | None = None) -> None:
         """A figure that has not been drawn yet.
 

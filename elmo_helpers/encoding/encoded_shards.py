@@ -55,6 +55,11 @@ def is_shard(path: Path) -> bool:
 class ShardFiles:
     """The shards of one output; shard k has the rows from k · size on, and the last one may have fewer."""
 
+    directory: Path
+    size: int
+    schema: pa.Schema
+    dtype: np.dtype[np.floating]
+
     def __init__(self, directory: Path, size: int, schema: pa.Schema) -> None:
         self.directory, self.size, self.schema = directory, size, schema
         self._level = "titles" if "vector" in schema.names else "tokens"

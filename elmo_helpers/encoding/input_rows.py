@@ -37,6 +37,9 @@ class InputRows:
     title. Any other file holds one title a line. All may be gzipped.
     """
 
+    kind: TableKind | None
+    count: int
+
     def __init__(self, path: Path) -> None:
         """Nothing is read yet.
 

@@ -17,6 +17,9 @@ from elmo_helpers.model.scalar_mix import ScalarMix
 class MixClassifier(nn.Module):
     """A scalar mix of fixed layer vectors under a linear classifier: logits = W · (γ Σ_l s_l h^l) + b."""
 
+    mix: ScalarMix
+    linear: nn.Linear
+
     def __init__(self, n_layers: int, dim: int, n_classes: int) -> None:
         super().__init__()
         self.mix = ScalarMix(n_layers)

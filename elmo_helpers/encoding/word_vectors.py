@@ -48,6 +48,11 @@ class WordVectors:
     are in it at once, and its memory does not grow with the text. Threads may share it.
     """
 
+    model: BiLM
+    max_words: int
+    precision: str
+    n_computed: int
+
     def __init__(self, model: BiLM, max_words: int = MAX_WORDS, precision: str = "fp32") -> None:
         """An empty table.
 

@@ -48,6 +48,8 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         vector_size_: The width of a vector: 2P, of "states" 2P + 2H; of all layers together where `layers` is "all".
     """
 
+    vector_size_: int
+
     def __init__(
         self,
         model: BiLM | str | os.PathLike[str] | None = None,

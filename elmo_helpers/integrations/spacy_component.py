@@ -99,6 +99,11 @@ class ElmoComponent(Pipe):
     `nlp.update` computes them before that component is updated. The model itself is not trained.
     """
 
+    batch_tokens: int
+    window: int
+    max_words: int
+    precision: str
+
     def __init__(
         self,
         model: BiLM | str | os.PathLike[str] | None = None,

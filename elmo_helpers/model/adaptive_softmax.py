@@ -24,6 +24,8 @@ class AdaptiveSoftmax(nn.Module):
     once.
     """
 
+    words: nn.AdaptiveLogSoftmaxWithLoss
+
     def __init__(self, n_words: int, dim: int) -> None:
         super().__init__()
         n = n_words - 1  # padding is no word

@@ -13,6 +13,9 @@ class FullSoftmax(nn.Module):
     of rows is worked on at a time, and its gradient is formed at once, while the scores are at hand.
     """
 
+    weight: nn.Parameter
+    bias: nn.Parameter
+
     def __init__(self, n_words: int, dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_words, dim, dtype=torch.float32))  # (V, P)

@@ -19,6 +19,15 @@ class LSTMLayer(nn.Module):
     The forget gate's bias starts at 1 (Jozefowicz et al. 2015), everything else of the bias at 0.
     """
 
+    hidden_dim: int
+    output_dim: int
+    cell_clip: float | None
+    projection_clip: float | None
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias: nn.Parameter
+    weight_hr: nn.Parameter | None
+
     def __init__(
         self,
         input_dim: int,

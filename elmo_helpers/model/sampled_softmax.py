@@ -24,6 +24,11 @@ class SampledSoftmax(FullSoftmax):
     two are not to be compared.
     """
 
+    n_negatives: int
+    sparse: bool
+    word_probabilities: NDArray[np.float64]
+    generator: np.random.Generator
+
     def __init__(self, n_words: int, dim: int, n_negatives: int) -> None:
         """A softmax over `n_words` words with padding, that draws `n_negatives` of them.
 

@@ -21,6 +21,10 @@ class ScalarMix(nn.Module):
     that a vector depends on what else is in the batch.
     """
 
+    layer_norm: bool
+    weights: nn.Parameter
+    gamma: nn.Parameter
+
     def __init__(
         self,
         n_layers: int,

@@ -10,6 +10,8 @@ from elmo_helpers.errors import ElmoHelpersError
 class WordEmbedding(nn.Module):
     """Word ids to token vectors, with the interface of `CharacterCNN`; row 0, padding, is zero."""
 
+    weight: nn.Parameter
+
     def __init__(self, config: WordEmbeddingConfig) -> None:
         super().__init__()
         self.config = config

@@ -43,6 +43,9 @@ class CharacterVocabulary:
             above 10,000.
     """
 
+    scheme: str
+    max_characters: int
+
     def __init__(self, scheme: str = "tutorial", max_characters: int = 30) -> None:
         self.scheme = choice("scheme", scheme, SCHEMES)
         self.max_characters = word_length("max_characters", max_characters, 3)

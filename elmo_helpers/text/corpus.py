@@ -42,6 +42,8 @@ class Corpus:
     slice.
     """
 
+    rows: NDArray[np.int64]
+
     def __init__(self, data: CorpusData, rows: NDArray[np.int64] | None = None) -> None:
         self._data = data
         self.rows = np.arange(data.batch.num_rows) if rows is None else rows  # (n,) row numbers in the whole corpus

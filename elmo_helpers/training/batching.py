@@ -86,6 +86,10 @@ class Batch:
 class TitleBatches:
     """The batches of a corpus of titles, in the order in which they are trained on: a sequence without a copy."""
 
+    corpus: Corpus
+    lengths: NDArray[np.int64]
+    rows: list[NDArray[np.int64]]
+
     def __init__(
         self,
         corpus: Corpus,

@@ -26,7 +26,7 @@ from elmo_helpers.training.epochs import Batches, batches_of, n_batches, shard_g
 from elmo_helpers.training.evaluation import evaluation_of, evaluation_sums
 from elmo_helpers.training.interruption import until_interrupted
 from elmo_helpers.training.metrics import Metrics
-from elmo_helpers.training.optimization import clip_gradients, learning_rate, optimizers_of
+from elmo_helpers.training.optimization import Optimizer, clip_gradients, learning_rate, optimizers_of
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
@@ -72,6 +72,17 @@ class TrainingLoop:
         progress: Where the run stands; its `steps` and `history` grow as it goes.
         n_steps: Steps of the whole run; None where only time bounds it.
     """
+
+    model: BiLM
+    shards: Sequence[Corpus]
+    config: TrainingConfig
+    processes: Processes
+    validation: Sequence[Corpus]
+    folder: RunFolder | None
+    callback: Callable[[TrainingLoop], None] | None
+    progress: Progress
+    optimizers: list[Optimizer]
+    n_steps: int | None
 
     def __init__(
         self,

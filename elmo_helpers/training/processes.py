@@ -19,6 +19,10 @@ class Processes:
     number. Gradients are averaged after each step, so all models stay the same.
     """
 
+    rank: int
+    count: int
+    device: torch.device
+
     def __init__(self, device: torch.device | str = "auto") -> None:
         """Join the other processes, and find out where to compute.
 

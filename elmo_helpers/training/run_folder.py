@@ -47,6 +47,9 @@ _ASIDE = "best"  # a new best model, until it takes its place
 class RunFolder:
     """The directory of one run; see above."""
 
+    path: Path
+    training: Path
+
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.realpath(path_of("directory", directory)))
         self.training = self.path / "training"

@@ -50,6 +50,10 @@ class StreamBatches:
     the backward one never reads `<S>`.
     """
 
+    corpus: Corpus
+    unroll_steps: int
+    length: int
+
     def __init__(
         self, corpus: Corpus, batch_size: int, unroll_steps: int, generator: np.random.Generator | None = None
     ) -> None:

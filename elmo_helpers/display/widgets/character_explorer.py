@@ -44,6 +44,19 @@ class CharacterExplorer(widgets.VBox):
     The vectors of `words` are computed once, when the widget is made.
     """
 
+    cnn: CharacterCNN
+    text: TextConfig
+    characters: CharacterVocabulary
+    words: list[str]
+    word: widgets.Text
+    width: widgets.Dropdown
+    n_neighbours: widgets.IntSlider
+    message: Message
+    note: widgets.HTML
+    spelling: Picture
+    responses_picture: Picture
+    neighbours_picture: Picture
+
     def __init__(
         self,
         model: CharacterCNN | BiLM,

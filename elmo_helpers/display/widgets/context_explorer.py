@@ -62,6 +62,17 @@ class ContextExplorer(widgets.VBox):
         occurrences: What is shown, or None before a word was found.
     """
 
+    word: widgets.Text
+    shares: list[widgets.FloatSlider]
+    gamma: widgets.FloatSlider
+    n_clusters: widgets.IntSlider
+    occurrence: widgets.IntSlider
+    message: Message
+    note: widgets.HTML
+    table: widgets.HTML
+    picture: Picture
+    bar: widgets.IntProgress
+
     def __init__(
         self,
         encoder: Encoder,

@@ -36,6 +36,15 @@ class DirectionExplorer(widgets.VBox):
     each direction, and both together, would have found likely in its place; none of them reads the word itself.
     """
 
+    scorer: Scorer
+    title: widgets.Text
+    message: Message
+    strip: Picture
+    words: widgets.ToggleButtons
+    n_words: widgets.IntSlider
+    detail: widgets.HTML
+    likely: Picture
+
     def __init__(self, model: BiLM | Scorer | str | os.PathLike[str], title: str = "", *, n_words: int = 8) -> None:
         """Controls and pictures.
 

@@ -19,6 +19,9 @@ from elmo_helpers.errors import ElmoHelpersError
 class Message(widgets.HTML):
     """A line under a field, which says what is wrong with what was typed; empty at first. Screen readers read it."""
 
+    text: str
+    value: str
+
     def __init__(self) -> None:
         super().__init__()
         self.text = ""
@@ -42,6 +45,8 @@ class Message(widgets.HTML):
 
 class Picture(widgets.Image):
     """A figure in the page. Another one takes its place when it is ready, so that nothing blinks."""
+
+    value: bytes
 
     # An image has no description, but the page looks at its length before it sets a tooltip, and fails without one.
     description = traitlets.Unicode("").tag(sync=True)

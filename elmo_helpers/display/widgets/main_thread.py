@@ -46,6 +46,8 @@ class Cells:
         running: Whether a cell is being executed.
     """
 
+    running: bool
+
     def __init__(self, began: Callable[[], None], ended: Callable[[], None]) -> None:
         """Listen from now on.
 

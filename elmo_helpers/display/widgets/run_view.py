@@ -34,6 +34,14 @@ class RunView(widgets.VBox):
         code: The code, to be copied.
     """
 
+    state: widgets.HTML
+    numbers: widgets.HTML
+    curves: Picture
+    comparison: Picture
+    table: widgets.HTML
+    code_choice: widgets.Dropdown
+    code: widgets.Textarea
+
     def __init__(self, *, validated: bool, references: Mapping[str, float]) -> None:
         """A view of no run yet.
 

@@ -35,6 +35,14 @@ class TitleSearch(widgets.VBox):
         nearest: The rows of the nearest titles, as many as the figure counts, the nearest first; (n,) int64.
     """
 
+    title: widgets.Text
+    pooling: widgets.Dropdown
+    n_in_figure: widgets.IntSlider
+    message: Message
+    table: widgets.HTML
+    picture: Picture
+    nearest: NDArray[np.int64]
+
     def __init__(
         self,
         encoder: Encoder,

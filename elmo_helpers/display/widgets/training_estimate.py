@@ -106,6 +106,10 @@ class Measurement:
         cancelled: Whether its estimate is not wanted any more.
     """
 
+    model_config: BiLMConfig
+    training_config: TrainingConfig
+    cancelled: bool
+
     def __init__(
         self,
         model_config: BiLMConfig,

@@ -30,6 +30,9 @@ class Forecast(widgets.VBox):
         estimate: What has been measured of the present settings, or None.
     """
 
+    size: widgets.HTML
+    time: widgets.HTML
+
     def __init__(self, corpus: Corpus | CorpusShards, validation: Corpus | CorpusShards | None = None) -> None:
         self.n_parameters: int | None = None
         self.estimate: Estimate | None = None

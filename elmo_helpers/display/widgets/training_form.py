@@ -25,6 +25,9 @@ _WIDE = {"description_width": "10em"}
 class Field(widgets.VBox):
     """A labelled control and the line under it."""
 
+    control: widgets.ValueWidget
+    message: Message
+
     def __init__(self, control: widgets.ValueWidget) -> None:
         self.control, self.message = control, Message()
         super().__init__([control, self.message], layout={"width": "24em"})
@@ -58,6 +61,9 @@ class TrainingForm(widgets.VBox):
         fields: Name to field, in the order in which they are shown.
         preset: The name of the chosen preset.
     """
+
+    fields: dict[str, Field]
+    note: widgets.HTML
 
     def __init__(
         self, characters: CharacterVocabulary, model: BiLMConfig, training: TrainingConfig, preset: str | None = None

@@ -56,6 +56,17 @@ class TrainingPanel(widgets.VBox):
         view: What is seen of the runs.
     """
 
+    corpus: Corpus | CorpusShards
+    validation: Corpus | CorpusShards | None
+    directory: str | os.PathLike[str] | None
+    form: TrainingForm
+    forecast: Forecast
+    train_button: widgets.Button
+    pause_button: widgets.Button
+    stop_button: widgets.Button
+    message: Message
+    view: RunView
+
     _panels: ClassVar[weakref.WeakSet[TrainingPanel]] = weakref.WeakSet()
 
     def __init__(

@@ -34,6 +34,15 @@ class TrainingRun:
         error: Why it has failed, with its traceback; None where it has not.
     """
 
+    name: str
+    model_config: BiLMConfig
+    training_config: TrainingConfig
+    preset: str
+    base: tuple[BiLMConfig, TrainingConfig]
+    n_parameters: int
+    progress: Progress
+    sampled: bool
+
     def __init__(
         self,
         name: str,
