@@ -249,6 +249,17 @@ def test_an_archive_of_arrays_is_no_table_of_characters(saved):
         Corpus.load(saved)
 
 
+@pytest.mark.parametrize("n", [10**15, 2**63, 10**30, -1, -(2**63)])
+def test_a_table_of_characters_that_lies_about_its_size(saved, n):
+    rows = np.load(saved / "characters.npy")
+    header = {"descr": "|u1", "fortran_order": False, "shape": (n, rows.shape[1])}
+    with (saved / "characters.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(rows.tobytes())
+    with pytest.raises(ElmoHelpersError, match=r"characters\.npy is not as it was written"):
+        Corpus.load(saved)
+
+
 def test_two_writers_of_one_corpus(saved):
     """Each would have taken the other's shards for those of an earlier corpus."""
     before = contents(saved)
