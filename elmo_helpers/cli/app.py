@@ -17,7 +17,7 @@ from elmo_helpers.errors import ElmoHelpersError
 
 _BY_NAME = inspect.Parameter.KEYWORD_ONLY
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="ELMo in PyTorch: titles become a corpus, a corpus trains a model, a model encodes titles.",
     no_args_is_help=True,
     add_completion=False,

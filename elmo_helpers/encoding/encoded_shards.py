@@ -15,7 +15,10 @@ from elmo_helpers.encoding.windows import EncodedTitle
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
 
-DTYPES = {"float32": (np.float32, pa.float32()), "float16": (np.float16, pa.float16())}
+DTYPES: dict[str, tuple[type[np.floating], pa.DataType]] = {
+    "float32": (np.float32, pa.float32()),
+    "float16": (np.float16, pa.float16()),
+}
 
 # A record batch, and later a row group, ends with the title that brings it to so many bytes.
 _BATCH_BYTES = 32 << 20

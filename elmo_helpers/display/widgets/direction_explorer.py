@@ -152,9 +152,9 @@ class DirectionExplorer(widgets.VBox):
         if self._scores is None:
             return
         word = self._scores.tokens[self.words.value]
-        said = []
-        for ax, direction in zip(figure(3, 12.0, 1.3 + 0.27 * self.n_words.value), _DIRECTIONS, strict=True):
+        axes, said = figure(3, 12.0, 1.3 + 0.27 * self.n_words.value), []
+        for ax, direction in zip(axes, _DIRECTIONS, strict=True):
             fills = self.likely_words(direction)
             plot_likely_words(fills, direction=direction, word=word, ax=ax)
             said.append(f"{direction}: " + ", ".join(f"{f.word} {share(np.exp(f.log_probability))}" for f in fills))
-        self.likely.show(ax.figure, f"likely words in the place of {word:.60}; " + "; ".join(said))
+        self.likely.show(axes[0].figure, f"likely words in the place of {word:.60}; " + "; ".join(said))

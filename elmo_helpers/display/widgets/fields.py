@@ -49,7 +49,7 @@ class Picture(widgets.Image):
     value: bytes
 
     # An image has no description, but the page looks at its length before it sets a tooltip, and fails without one.
-    description = traitlets.Unicode("").tag(sync=True)
+    description: traitlets.Unicode[str, str | bytes] = traitlets.Unicode("").tag(sync=True)
 
     def __init__(self) -> None:
         # Beside others a picture keeps its size; a box would stretch it to its own width.
