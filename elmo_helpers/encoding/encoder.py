@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import in_order, shown, whole_number
 from elmo_helpers.encoding.selection import POOLINGS, Selection, check_mix
 from elmo_helpers.encoding.windows import WINDOW, BatchSize, EncodedTitle, encode_windows
 from elmo_helpers.encoding.word_vectors import MAX_WORDS, WordVectors
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, model_of
+from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.model.scalar_mix import ScalarMix
 from elmo_helpers.text.characters import is_text
@@ -45,12 +46,19 @@ class TokenVectors:
     layers: NDArray[np.float32]
 
 
+@methods_left_out_of_graphs("encode", "encode_layers", "encode_tokens", "tokenize")
 class Encoder:
     """Vectors of titles and of their words from a trained biLM.
 
     A title's vector depends on that title alone: titles are computed together only with others of the same number of
     tokens, so no padding is ever read, and dropout is off. A word's spelling is computed once in a call.
     """
+
+    batch_size: int
+    batch_tokens: int | None
+    model: BiLM
+    precision: str
+    mix: ScalarMix | None
 
     def __init__(
         self,
@@ -81,7 +89,7 @@ class Encoder:
         check_mix(mix)
         self.batch_size = whole_number("batch_size", batch_size, 1)
         self.batch_tokens = None if batch_tokens is None else whole_number("batch_tokens", batch_tokens, 1)
-        self.model = model if isinstance(model, BiLM) else BiLM.load(model)
+        self.model = model_of(model)
         self.precision = check_precision(precision, self.model.device)
         self.mix = mix
 
@@ -184,10 +192,14 @@ class Encoder:
         Args:
             titles: Any number of raw titles.
             processes: How many processes share the work; None: one a core.
+
+        Raises:
+            ElmoHelpersError: `titles` is one string or holds something that is no text (raised when its turn comes).
         """
         text = self.model.text
         tokenizer = Tokenizer(text.tokenizer, processes)
-        normalized = (normalize_title(title, lowercase=text.lowercase) for title in titles)
+        checked = _checked(in_order("titles", titles, "a list of titles"), raw=True)
+        normalized = (normalize_title(title, lowercase=text.lowercase) for title in checked)
         if self.model.device.type != "cpu":
             return tokenizer(normalized)  # made ahead, while the GPU is at work
         # While a CPU computes vectors, no tokens are made: both would want the same cores, and PyTorch's threads wait
@@ -224,20 +236,20 @@ class Encoder:
             raise ElmoHelpersError(f"titles: expected a list of titles, and got one string; pass [{titles[:40]!r}].")
         if hasattr(titles, "columns"):
             raise ElmoHelpersError("titles: expected a list of titles, and got a table; pass its column of titles.")
-        return self._token_stream(iter(titles))
+        return self._token_stream(in_order("titles", titles, "a list of titles"))
 
-    def _token_stream(self, titles: Iterator[str] | Iterator[Sequence[str]]) -> Iterator[list[str]]:
+    def _token_stream(self, titles: Iterator[Any]) -> Iterator[list[str]]:
         for first in titles:
-            raw = isinstance(first, str)
-            checked = _checked(chain([first], titles), raw)
-            yield from self.tokenize_iter(checked) if raw else map(list, checked)
+            again = chain([first], titles)
+            yield from self.tokenize_iter(again) if isinstance(first, str) else map(list, _checked(again, raw=False))
 
 
 def _checked(titles: Iterable[Any], raw: bool) -> Iterator[Any]:
     for i, title in enumerate(titles):
         if not (isinstance(title, str) if raw else _is_tokens(title)):
-            expected = "a string, as number 0 is" if raw else "a string or a list of tokens, and all of one kind"
-            raise ElmoHelpersError(f"titles: number {i} is {title!r:.60}: expected {expected}.")
+            text = "a string, as number 0 is" if i else "a string"
+            expected = text if raw else "a string or a list of tokens, and all of one kind"
+            raise ElmoHelpersError(f"titles: number {i} is {shown(title)}: expected {expected}.")
         if raw and not is_text(title):  # here, where its number is known
             raise ElmoHelpersError(f"titles: number {i} is {title!r:.60}, which holds half a character: mend it.")
         yield title

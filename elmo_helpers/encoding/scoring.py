@@ -14,10 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elmo_helpers.checks import choice, whole_number
+from elmo_helpers.checks import choice, instance, shown, whole_number, word_list
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.lstm import within_lengths
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import SPECIALS, UNK
@@ -56,8 +57,12 @@ class Fill(NamedTuple):
     log_probability: float
 
 
+@methods_left_out_of_graphs("score", "fill")
 class Scorer:
     """Scores of words from a trained biLM that has a softmax; exact, without dropout, whatever its softmax."""
+
+    model: BiLM
+    batch_size: int
 
     def __init__(self, model: BiLM | str | os.PathLike[str], batch_size: int = 64) -> None:
         """A scorer.
@@ -143,10 +148,12 @@ class Scorer:
 
     def _around(self, title: str | Sequence[str], gap: str) -> tuple[list[str], list[str]]:
         """The tokens before and after the gap."""
-        parts = title.split(gap) if isinstance(title, str) else _split(list(title), gap)
+        if not instance("gap", gap, str, "the text that stands at the gap"):
+            raise ElmoHelpersError("gap='': expected the text that stands at the gap.")
+        parts = title.split(gap) if isinstance(title, str) else _split(word_list("title", title), gap)
         if len(parts) != 2:
             raise ElmoHelpersError(
-                f"title={title!r:.80}: expected {gap!r} once in it, and found it {len(parts) - 1} times."
+                f"title={shown(title)}: expected {gap!r} once in it, and found it {len(parts) - 1} times."
             )
         before, after = self._encoder.tokenize(parts)
         return before, after

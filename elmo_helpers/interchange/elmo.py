@@ -17,8 +17,9 @@ from elmo_helpers.files import path_of
 from elmo_helpers.interchange.ids import batch_to_ids, check_ids, check_whole, ids_of, sentences_of
 from elmo_helpers.interchange.official import load_official
 from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.kept import KeptFromWeights
-from elmo_helpers.model.precision import check_products
+from elmo_helpers.model.precision import check_products, products_in
 from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
 
 __all__ = ["Elmo", "batch_to_ids"]
@@ -45,6 +46,11 @@ class Elmo(nn.Module):
 
     The biLM itself is never in training mode: dropout falls on the mixed vectors alone, as published.
     """
+
+    keep_sentence_boundaries: bool
+    dropout: nn.Dropout
+    reader: _ReadsLayers
+    scalar_mixes: nn.ModuleList
 
     def __init__(
         self,
@@ -213,6 +219,7 @@ class Elmo(nn.Module):
                 self.reader(ids.to(self.bilm.device))
 
 
+@methods_left_out_of_graphs("forward")
 class _Reader(nn.Module):
     """A biLM that reads padded character ids, and may go on from one call to the next."""
 
@@ -230,7 +237,8 @@ class _Reader(nn.Module):
         if vocab_to_cache is not None:
             vocabulary = bilm.character_vocabulary
             rows = np.concatenate([vocabulary.boundary_rows, vocabulary.encode(vocab_to_cache, "skip")])
-            with torch.no_grad():
+            # As they are outside of a caller's autocast and inference mode, since they serve there, too.
+            with torch.inference_mode(False), torch.no_grad(), products_in("fp32", bilm.device):
                 vectors = bilm.char_cnn(torch.from_numpy(rows.astype(np.int64)).to(bilm.device))
             # Padding, <S>, </S>, then the words.
             self.cached = nn.Embedding.from_pretrained(vectors, freeze=not requires_grad)
@@ -325,6 +333,7 @@ class _Reader(nn.Module):
         h, c = (None, None) if self._state is None else self._state
         return LSTMState(rows(h, config.output_dim), rows(c, config.hidden_dim))
 
+    @torch.inference_mode(False)  # a call outside of it may go on from these states
     def _keep(self, before: LSTMState, h: Tensor, c: Tensor) -> None:
         """Take over the states (L, n, 2P) and (L, n, 2H) of the first n rows; no gradient goes through them."""
         n = h.shape[1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from elmo_helpers.checks import items, shown, word_list
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.compiling import left_out_of_graphs
 from elmo_helpers.model.devices import default_device
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.word_ids import WordIds
@@ -43,6 +44,7 @@ def sentences_of(name: str, batch: Iterable[Iterable[str]]) -> list[list[str]]:
     return [word_list(f"{name}[{i}]", sentence) for i, sentence in enumerate(sentences)]
 
 
+@left_out_of_graphs
 def ids_of(sentences: list[list[str]], vocabulary: CharacterVocabulary | WordIds) -> Tensor:
     """The rows of all words, (B, T, C) int64, zero where there is padding; they lie on PyTorch's default device.
 

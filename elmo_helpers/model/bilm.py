@@ -11,11 +11,12 @@ from typing import NamedTuple, Self, cast
 import torch
 from torch import Tensor, nn
 
+from elmo_helpers.checks import instance, shown
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.char_cnn import CharacterCNN
-from elmo_helpers.model.compiling import left_out_of_graphs
+from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.devices import check_has_numbers, default_device
 from elmo_helpers.model.full_softmax import FullSoftmax
 from elmo_helpers.model.hub import HubModel
@@ -92,6 +93,7 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
+@methods_left_out_of_graphs("forward", "contextualize", "loss", "stream_loss")
 class BiLM(HubModel, nn.Module):
     """A character CNN, a forward and a backward LSTM stack, and one softmax for both.
 
@@ -99,6 +101,16 @@ class BiLM(HubModel, nn.Module):
     backward stack reads from the right and its output at t predicts the token at t - 1. Neither ever reads the other,
     at no layer, or it would see the word that it is to predict.
     """
+
+    config: BiLMConfig
+    vocabulary: WordVocabulary
+    text: TextConfig
+    character_vocabulary: CharacterVocabulary | WordIds
+    char_cnn: CharacterCNN | WordEmbedding
+    forward_layers: nn.ModuleList
+    backward_layers: nn.ModuleList
+    softmax: FullSoftmax | AdaptiveSoftmax | None
+    dropout: nn.Dropout
 
     def __init__(self, config: BiLMConfig, vocabulary: WordVocabulary, text: TextConfig | None = None) -> None:
         """A model with fresh weights.
@@ -109,11 +121,12 @@ class BiLM(HubModel, nn.Module):
             text: How the text that it is trained on was made into tokens; kept for encoding raw titles.
         """
         super().__init__()
+        instance("config", config, BiLMConfig, "a BiLMConfig")
+        instance("vocabulary", vocabulary, WordVocabulary, "a WordVocabulary")
+        text = TextConfig() if text is None else instance("text", text, TextConfig, "a TextConfig, or None")
         # A saved model must say which softmax it has, whatever a later version makes of "auto".
         config = replace(config, softmax=resolve_softmax(config, vocabulary))
-        self.config, self.vocabulary, self.text = config, vocabulary, text or TextConfig()
-        self.character_vocabulary: CharacterVocabulary | WordIds
-        self.char_cnn: CharacterCNN | WordEmbedding
+        self.config, self.vocabulary, self.text = config, vocabulary, text
         with within_memory("A model of these sizes", memory_of(parameters_of(config, len(vocabulary)))):
             if isinstance(config.char_cnn, WordEmbeddingConfig):
                 if config.char_cnn.n_words != len(vocabulary):
@@ -283,7 +296,6 @@ class BiLM(HubModel, nn.Module):
         h, c = (torch.stack([torch.stack([s[i] for s in after]) for after in states]).detach() for i in (0, 1))
         return self._predict(read, wanted), LSTMState(h, c)
 
-    @left_out_of_graphs
     def _predict(self, read: list[Tensor], wanted: list[Tensor]) -> BiLMLoss:
         """The loss of the outputs (n, P) of each direction for the targets (n,): one softmax over both."""
         n = len(wanted[0])
@@ -291,7 +303,6 @@ class BiLM(HubModel, nn.Module):
         forward, backward = (rows.sum(dtype=torch.float64) for rows in (loss.rows[:n], loss.rows[n:]))
         return BiLMLoss(loss.total, forward, backward, n)
 
-    @left_out_of_graphs
     def _read(self, vectors: Tensor, tokens: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Token vectors (B, T, D), lengths on the CPU, and the mask (B, T)."""
         if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
@@ -330,7 +341,6 @@ class BiLM(HubModel, nn.Module):
             outputs = [reverse_within_lengths(x, lengths) for x in outputs]
         return outputs, states
 
-    @left_out_of_graphs
     def _stack_outputs(
         self,
         x: Tensor,
@@ -377,14 +387,27 @@ class BiLM(HubModel, nn.Module):
             config, text, vocabulary: As of a fresh one.
             weights: By their names in `state_dict`, of any floating dtype.
         """
-        with torch.inference_mode(False), within_memory("A model of these sizes"):
-            with torch.device("meta"):  # so that no fresh weights are drawn, only to be replaced
-                model = cls(config, vocabulary, text)
-            model.to_empty(device=default_device())
+        # Fresh weights are drawn, and replaced at once.
+        with torch.inference_mode(False), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            model = cls(config, vocabulary, text)
             model.load_state_dict(weights)
-        return model.eval()
+        return model.to(default_device()).eval()
 
 
 def _of_layers(state: LSTMState | None, direction: int) -> list[tuple[Tensor, Tensor]] | None:
     """h and c of each layer of one direction, L of (B, P) and (B, H)."""
     return None if state is None else list(zip(state.h[direction], state.c[direction], strict=True))
+
+
+def model_of(model: BiLM | str | os.PathLike[str]) -> BiLM:
+    """A model as it is, also out of what `torch.compile` has made of it; or the saved one of a directory.
+
+    Raises:
+        ElmoHelpersError: It is neither, or the directory holds no model.
+    """
+    own: object = getattr(model, "_orig_mod", model)
+    if isinstance(own, BiLM):
+        return own
+    if not isinstance(model, str | os.PathLike):
+        raise ElmoHelpersError(f"model={shown(model)}: expected a BiLM, or the directory of a saved one.")
+    return BiLM.load(model)

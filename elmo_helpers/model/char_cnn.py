@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from elmo_helpers.checks import instance, shown, whole_number
 from elmo_helpers.config import CharCNNConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.linear import linear
 from elmo_helpers.model.precision import check_products
 from elmo_helpers.text.characters import CharacterVocabulary
@@ -22,6 +23,9 @@ class Highway(nn.Module):
 
     Srivastava et al. (2015). The gate's bias starts at -2, so that at first the layer carries most of x through.
     """
+
+    transform: nn.Linear
+    gate: nn.Linear
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -38,11 +42,20 @@ class Highway(nn.Module):
         return gate * torch.relu(linear(x, self.transform.weight, self.transform.bias)) + (1 - gate) * x
 
 
+@methods_left_out_of_graphs("forward")
 class CharacterCNN(nn.Module):
     """Spellings to token vectors: characters → convolutions → maximum over positions → highway → projection.
 
     A word's vector depends on its spelling alone, so a caller passes each distinct word of a batch once.
     """
+
+    config: CharCNNConfig
+    n_characters: int
+    padding_id: int
+    embedding: nn.Embedding | None
+    convolutions: nn.ModuleList
+    highways: nn.ModuleList
+    projection: nn.Linear | None
 
     def __init__(self, config: CharCNNConfig) -> None:
         super().__init__()
