@@ -75,9 +75,10 @@ def prepare_corpus(
     """
     shard_size = whole_number("shard_size", shard_size, 1)
     load = CorpusShards.load if flag("shards", shards) else Corpus.load
-    named = {"titles": titles, "valid_titles": valid_titles, "test_titles": test_titles}
-    files = {name: title_files(name, value) for name, value in named.items() if value is not None}
-    names = {name: [path.name for path in files[name]] if name in files else None for name in named}
+    beside = {"valid_titles": valid_titles, "test_titles": test_titles}
+    files = {"titles": title_files("titles", titles)}
+    files |= {name: title_files(name, value) for name, value in beside.items() if value is not None}
+    names = {name: [path.name for path in files[name]] if name in files else None for name in ("titles", *beside)}
     settings = {"min_count": min_count, "max_size": max_size, "split": split, "valid": valid, "test": test}
     settings["seed"] = seed
     made = path_of("directory", directory) / HEADER

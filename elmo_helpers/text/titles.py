@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from elmo_helpers.checks import choice
+from elmo_helpers.checks import choice, flag, instance
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import check_ordinary, path_of, whole_file
 from elmo_helpers.text.characters import CHARACTERS, SCHEMES
@@ -68,7 +68,7 @@ def read_titles(path: str | os.PathLike[str]) -> tuple[pd.DataFrame, pd.DataFram
 
 def normalize_title(title: str, lowercase: bool = True) -> str:
     """The title with quotes, dashes, ellipses and white space in ASCII, stripped, and in lower case if asked for."""
-    title = title.translate(_ASCII).strip()
+    title = instance("title", title, str, "a string").translate(_ASCII).strip()
     return title.lower() if lowercase else title
 
 
@@ -89,6 +89,8 @@ def clean_titles(
         ElmoHelpersError: There is no such scheme, no column `title`, or a title is neither text nor missing.
     """
     choice("scheme", scheme, SCHEMES)
+    lowercase = flag("lowercase", lowercase)
+    instance("frame", frame, pd.DataFrame, "a table with the column title, as read_titles gives it")
     if "title" not in frame:
         raise ElmoHelpersError(f"Expected a table with the column title, found {list(frame.columns)}: rename one.")
     titles = frame["title"].astype(object).where(frame["title"].notna(), "").tolist()
@@ -118,10 +120,10 @@ def default_titles(path: str | os.PathLike[str] = "data/title_text.csv") -> Path
         ElmoHelpersError: `path` is not named `.csv`, or something is there that is no file.
     """
     path = path_of("path", path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ElmoHelpersError(f"{path} is a directory: name a file that ends in .csv.")
     check_ordinary(path)
-    if path.exists():
+    if os.path.exists(path):
         return path
     if path.suffix.lower() != ".csv":
         raise ElmoHelpersError(f"{path}: the default corpus is a table, so name a file that ends in .csv.")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import whole_number
+from elmo_helpers.checks import instance, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, LSTMState
 from elmo_helpers.model.precision import products_in
@@ -64,12 +64,26 @@ def evaluate(
     """
     batch_size = whole_number("batch_size", batch_size, 1)
     unroll_steps = whole_number("unroll_steps", unroll_steps, 1)
-    shards = corpora(corpus)
+    instance("model", model, BiLM, "a BiLM")
+    shards = corpora(check_corpus("corpus", corpus))
     if not any(titles for titles, _ in sizes(corpus)):
         raise ElmoHelpersError("evaluate: the corpus has no title; give one that has.")
     check_vocabulary(model, corpus)
     sums = evaluation_sums(model, shards, batch_size, unroll_steps if streams else None)
     return evaluation_of(sums)
+
+
+def check_corpus(name: str, corpus: Corpus | CorpusShards) -> Corpus | CorpusShards:
+    """`corpus`, if it is one.
+
+    Raises:
+        ElmoHelpersError: It is something else.
+    """
+    if not isinstance(corpus, Corpus | CorpusShards):
+        raise ElmoHelpersError(
+            f"{name}={shown(corpus)}: expected a Corpus, as prepare_corpus gives it, or CorpusShards."
+        )
+    return corpus
 
 
 def corpora(corpus: Corpus | CorpusShards) -> Sequence[Corpus]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from elmo_helpers.checks import instance
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS
@@ -18,6 +19,7 @@ class UnigramModel:
 
     def __init__(self, train: Corpus) -> None:
         """Count the words of `train`, and its titles' ends."""
+        instance("train", train, Corpus, "a Corpus")
         self._p = [_unigram(train, reverse) for reverse in (False, True)]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
@@ -41,6 +43,8 @@ class InterpolatedBigramModel:
         Raises:
             ElmoHelpersError: One of them has no title.
         """
+        for name, corpus in (("train", train), ("held_out", held_out)):
+            instance(name, corpus, Corpus, "a Corpus")
         if not len(train) or not len(held_out):
             raise ElmoHelpersError("A bigram model needs titles to count and held-out titles to set its weights on.")
         self._directions = [_Bigram(train, held_out, reverse, iterations) for reverse in (False, True)]

@@ -9,6 +9,7 @@ from accelerate import PartialState
 from accelerate.utils import broadcast, gather, reduce
 from torch import Tensor, nn
 
+from elmo_helpers.checks import shown
 from elmo_helpers.errors import ElmoHelpersError
 
 
@@ -110,12 +111,12 @@ def usable_device(device: torch.device | str) -> torch.device:
     Raises:
         ElmoHelpersError: PyTorch cannot compute there.
     """
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(device)
         torch.zeros(1, device=device).item()  # which "meta", where there are shapes and no numbers, cannot give
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ElmoHelpersError(f"device={device!r}: PyTorch cannot compute there ({reason}); try 'cpu'.") from None
+        raise ElmoHelpersError(f"device={shown(device)}: PyTorch cannot compute there ({reason}); try 'cpu'.") from None
     return device

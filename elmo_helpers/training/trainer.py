@@ -14,9 +14,10 @@ from typing import Any
 import pandas as pd
 import torch
 
+from elmo_helpers.checks import instance
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.devices import check_has_numbers
 from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.text.corpus import Corpus
@@ -24,7 +25,7 @@ from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
 from elmo_helpers.training.checkpoint import seed_random_state
 from elmo_helpers.training.config import TrainingConfig
-from elmo_helpers.training.evaluation import check_vocabulary, corpora, sizes
+from elmo_helpers.training.evaluation import check_corpus, check_vocabulary, corpora, sizes
 from elmo_helpers.training.loop import TrainingLoop
 from elmo_helpers.training.metrics import HISTORY_COLUMNS, STEP_COLUMNS
 from elmo_helpers.training.processes import Processes
@@ -69,6 +70,8 @@ class _Run:
     callback: Callable[[TrainingLoop], None] | None
 
     def __post_init__(self) -> None:
+        if self.validation is not None:
+            check_corpus("validation", self.validation)
         if self.directory is None and (self.resume or self.tensorboard):
             raise ElmoHelpersError("directory=None: resume and tensorboard need the directory of the run.")
 
@@ -134,6 +137,7 @@ def train(
             f"model={model!r:.60}: expected a BiLMConfig or the name of a preset; a model is trained further by "
             "fine_tune."
         )
+    _check_arguments(corpus, config)
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
     stored_model, stored_config = run.stored
     model, config = model or stored_model, config or stored_config
@@ -171,9 +175,10 @@ def fine_tune(
     Raises:
         ElmoHelpersError: As `train`.
     """
+    _check_arguments(corpus, config)
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
     _, stored_config = run.stored
-    start = model if isinstance(model, BiLM) else BiLM.load(model)
+    start = model_of(model)
     check_has_numbers(start.device)
     digest = hashlib.sha256()
     for tensor in start.state_dict().values():
@@ -187,6 +192,12 @@ def fine_tune(
         {"kind": "a model trained further", "start": digest.hexdigest()},
         run,
     )
+
+
+def _check_arguments(corpus: Corpus | CorpusShards, config: TrainingConfig | None) -> None:
+    check_corpus("corpus", corpus)
+    if config is not None:
+        instance("config", config, TrainingConfig, "a TrainingConfig, or None")
 
 
 def _run(
