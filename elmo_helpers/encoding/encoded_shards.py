@@ -164,7 +164,7 @@ class ShardFiles:
 
     def _fixed_lists(self, vectors: NDArray[np.float32], lines: pa.Array) -> pa.Array:
         """(m, *shape) float32 as an array of fixed-size lists of the output's type."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             numbers = vectors.astype(self.dtype).reshape(-1)
         if not np.isfinite(numbers).all():
             remedy = "use float32" if np.isfinite(vectors).all() else "train the model at a lower learning rate"

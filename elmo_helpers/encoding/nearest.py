@@ -9,6 +9,7 @@ from elmo_helpers.checks import numbers
 from elmo_helpers.errors import ElmoHelpersError
 
 
+@np.errstate(all="ignore")  # what leaves the range of a float is seen to here, whatever the caller has set
 def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Each row divided by its length, so that a product of two rows is their cosine; a row of zeros stays.
 
@@ -33,6 +34,7 @@ def unit_rows(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     return units
 
 
+@np.errstate(all="ignore")
 def nearest_rows(
     units: NDArray[np.float32], vector: NDArray[np.floating], n: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -62,7 +62,9 @@ def learn_mix(
     Raises:
         ElmoHelpersError: The shapes do not fit together, or there is nothing to learn from.
     """
-    layers = numbers("layers", layers, "(N, L, dim) numbers").astype(np.float32)
+    layers = numbers("layers", layers, "(N, L, dim) numbers")
+    with np.errstate(over="ignore", under="ignore"):  # beyond float32 they are not finite
+        layers = layers.astype(np.float32)
     labels = numbers("labels", labels, "whole numbers, the class of each row", kinds="iub")
     if layers.ndim != 3 or labels.shape != layers.shape[:1] or not len(labels):
         raise ElmoHelpersError(

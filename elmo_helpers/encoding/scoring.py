@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from elmo_helpers.model.lstm import within_lengths
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import SPECIALS, UNK
 from elmo_helpers.training.batching import Batch
-from elmo_helpers.training.evaluation import Evaluation
+from elmo_helpers.training.evaluation import Evaluation, evaluation_of
 
 GAP = "___"  # stands in a title where a word is to be filled in
 DIRECTIONS = ("both", "forward", "backward")
@@ -103,12 +102,11 @@ class Scorer:
         scores = self.score(titles)
         if not scores:
             raise ElmoHelpersError("titles: there is none, and so no perplexity; pass at least one.")
+        forward = -sum(float(score.forward.sum(dtype=np.float64)) + score.forward_end for score in scores)
+        backward = -sum(float(score.backward.sum(dtype=np.float64)) + score.backward_end for score in scores)
         n_words = sum(len(score.tokens) for score in scores)
-        n = n_words + len(scores)
-        forward = -sum(float(score.forward.sum(dtype=np.float64)) + score.forward_end for score in scores) / n
-        backward = -sum(float(score.backward.sum(dtype=np.float64)) + score.backward_end for score in scores) / n
-        unknown = sum(int(score.unknown.sum()) for score in scores)
-        return Evaluation(math.exp(forward), math.exp(backward), n, unknown / max(n_words, 1))
+        n_unknown = sum(int(score.unknown.sum()) for score in scores)
+        return evaluation_of(np.array([forward, backward, n_words + len(scores), n_words, n_unknown], np.float64))
 
     def fill(self, title: str | Sequence[str], n: int = 10, *, direction: str = "both", gap: str = GAP) -> list[Fill]:
         """The likeliest words for a gap, the best first.

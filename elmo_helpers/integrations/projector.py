@@ -74,7 +74,8 @@ def _matrix(vectors: np.ndarray) -> np.ndarray:
         raise ElmoHelpersError(
             f"vectors: expected (N, dim) numbers, a row a label, and got {vectors.shape} of {vectors.dtype}."
         )
-    vectors = vectors.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", under="ignore"):  # beyond float32 they are not finite
+        vectors = vectors.astype(np.float32, copy=False)
     if not (finite := np.isfinite(vectors).all(1)).all():
         raise ElmoHelpersError(f"vectors: row {finite.argmin()} holds a number that is not finite: leave it out.")
     return vectors

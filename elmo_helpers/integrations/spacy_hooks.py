@@ -31,6 +31,7 @@ def _rows(doc: Doc) -> NDArray[np.floating]:
     return doc.tensor
 
 
+@np.errstate(all="ignore")  # small numbers may become 0, whatever the caller has set
 def _vector(what: Doc | Span) -> NDArray[np.floating]:
     """(2P,) float32: zeros without a word."""
     vectors = _rows(what.doc)[what.start : what.end] if isinstance(what, Span) else _rows(what)
@@ -49,6 +50,7 @@ def _numbers(of: Doc | Span | Token) -> NDArray[np.floating]:
     return np.asarray(vector)
 
 
+@np.errstate(all="ignore")
 def _norm(what: Doc | Token) -> float:
     return float(np.linalg.norm(_numbers(what)))
 
@@ -66,6 +68,7 @@ def _token_has_vector(token: Token) -> bool:
     return not token.is_space
 
 
+@np.errstate(all="ignore")
 def _similarity(one: Doc | Span | Token, other: Doc | Span | Token) -> float:
     if isinstance(other, Lexeme):
         raise ElmoHelpersError(

@@ -210,7 +210,7 @@ class WeightsFile:
     def _read(self, name: str, dataset: h5py.Dataset) -> NDArray[np.float32]:
         with self._reading(name):
             stored = dataset[()]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             values: NDArray[np.float32] = stored.astype(np.float32)
         if not np.isfinite(values).all():
             raise ElmoHelpersError(

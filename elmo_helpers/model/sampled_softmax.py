@@ -48,6 +48,7 @@ class SampledSoftmax(FullSoftmax):
         self.word_probabilities = np.log1p(1 / (ranks + 1)) / np.log(n_to_draw + 1)  # (V - 1,) float64, of ids 1 …
         self.generator = np.random.default_rng(torch.initial_seed() % 2**63)  # of the draws; also set by a resumed run
 
+    @np.errstate(all="ignore")  # small numbers may become 0, whatever the caller has set
     def draw(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Draw the words of one step.
 

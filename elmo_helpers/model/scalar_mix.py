@@ -88,7 +88,7 @@ def mix_weights(name: str, weights: Sequence[float] | NDArray[np.floating] | Ten
     except (TypeError, ValueError, RuntimeError):  # lists of different lengths, a tensor without numbers
         numbers = np.empty(0)
     if numbers.shape == (n_layers,) and numbers.dtype.kind in "iuf":
-        with np.errstate(over="ignore"):  # beyond float32 they are not finite
+        with np.errstate(over="ignore", under="ignore"):  # beyond float32 they are not finite
             found = torch.from_numpy(numbers.astype(np.float32))
         if found.isfinite().all():
             return found

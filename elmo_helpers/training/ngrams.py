@@ -55,6 +55,7 @@ class InterpolatedBigramModel:
 
 
 class _Bigram:
+    @np.errstate(all="ignore")  # a weight may come to 0, whatever the caller has set
     def __init__(self, train: Corpus, held_out: Corpus, reverse: bool, iterations: int) -> None:
         self.reverse, self.n_words = reverse, len(train.vocabulary)
         self.unigram = _unigram(train, reverse)
@@ -81,6 +82,7 @@ class _Bigram:
         size = np.ceil(np.log2(context_counts + 1)).astype(int)
         return pair_counts / np.maximum(context_counts, 1), self.unigram[words], size
 
+    @np.errstate(all="ignore")
     def nats(self, corpus: Corpus) -> float:
         pair, word, size = self._parts(corpus)
         # A context never seen in training has no bigram, whatever its class's weight.
