@@ -100,14 +100,18 @@ class LSTMLayer(nn.Module):
 
     def _fused(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """PyTorch's own kernel, the fastest where it can be used."""
+        dtype = product_dtype(self.weight_ih)
         # The kernel wants a second bias, which the published files have not.
-        weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
+        weights = [w.to(dtype) for w in (self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias))]
         if x.is_cuda:  # cuDNN wants them one behind the other, and warns where it has to copy them itself
             together = torch.cat([w.flatten() for w in weights])
             weights = [
                 part.view_as(w) for part, w in zip(together.split([w.numel() for w in weights]), weights, strict=True)
             ]
-        output, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, self.training, False, True)
+        x, h, c = (t.to(dtype) for t in (x, h[None], c[None]))
+        # Autocast would cast them behind the choice of a kernel, and to float16 for one that many processors lack.
+        with torch.autocast(x.device.type, enabled=False):
+            output, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, True)
         return output, (h[0], c[0])
 
     def _stepwise(self, x: Tensor, lengths: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -34,10 +34,17 @@ def check_products(weight: Tensor) -> None:
     """Check that the device of `weight` has instructions for matrix products with it, see `product_dtype`.
 
     Raises:
-        ElmoHelpersError: They are of bfloat16, and it has none; or it holds no numbers.
+        ElmoHelpersError: They are of bfloat16, and it has none; they are of one kind of half precision, and the weight
+            of another; or the device holds no numbers.
     """
     check_has_numbers(weight.device)
-    if product_dtype(weight) == torch.bfloat16 and not has_bf16(weight.device):
+    wanted = product_dtype(weight)
+    if weight.dtype not in (wanted, torch.float32):
+        raise ElmoHelpersError(
+            f"The model is in {weight.dtype} and autocast asks for products in {wanted}: bring the model to float32 by "
+            "model.float()."
+        )
+    if wanted == torch.bfloat16 and not has_bf16(weight.device):
         remedy = "bring the model to float32 by model.float()"
         if weight.dtype != torch.bfloat16:
             remedy = "compute outside of torch.autocast"
@@ -47,7 +54,9 @@ def check_products(weight: Tensor) -> None:
 def product_dtype(weight: Tensor) -> torch.dtype:
     """The dtype of matrix products with `weight`: that of autocast, where it is on, else its own."""
     kind = weight.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    if weight.dtype == torch.float64 or not torch.is_autocast_enabled(kind):  # which leaves double precision alone
+        return weight.dtype
+    return torch.get_autocast_dtype(kind)
 
 
 def has_bf16(device: torch.device) -> bool:
