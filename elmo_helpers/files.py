@@ -163,7 +163,9 @@ def writing(path: str | os.PathLike[str], remedy: str = MEND) -> Iterator[None]:
 
 def write_json(path: str | os.PathLike[str], data: object) -> None:
     """Write `data` as UTF-8 JSON, readable by people."""
-    Path(path).write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+    # A name of a file that is no UTF-8 text, or was read under another locale, is written by JSON's escapes.
+    Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: str | os.PathLike[str]) -> object:
