@@ -61,7 +61,7 @@ def shown(monkeypatch):
 def test_real_source_stands_below_its_file(shown):
     text = shown(files.write_json)["text/plain"]
     assert text.startswith(
-        '# elmo_helpers/files.py\ndef write_json(path: str | os.PathLike, data: object) -> None:\n    """Write'
+        '# elmo_helpers/files.py\ndef write_json(path: str | os.PathLike[str], data: object) -> None:\n    """Write'
     )
     assert text.removeprefix("# elmo_helpers/files.py\n") in Path(files.__file__).read_text(encoding="utf-8")
 
