@@ -45,6 +45,7 @@ TSV = TableKind(
     "cut the text into sentences",
 )
 
+_LONGEST_FIELD = 131_072  # the csv module's limit, which a caller may have lowered for the whole process
 _TABLES = {"csv": CSV, "tsv": TSV, "tab": TSV}
 
 _SAVE = "save its titles as .csv or .tsv with the columns title and date, or one a line as .txt"
@@ -93,12 +94,12 @@ def table_rows(
         path: Its name, for messages.
         kind: CSV or TSV.
         columns: Names of columns.
-        longest: Characters that a field may have; None: the csv module's own limit.
+        longest: Characters that a field may have; None: 131,072 as the csv module says, or more where the caller does.
 
     Raises:
         ElmoHelpersError: A column is missing or is there twice, or a row is malformed.
     """
-    longest = csv.field_size_limit() if longest is None else longest
+    longest = max(csv.field_size_limit(), _LONGEST_FIELD) if longest is None else longest
     # A header in quotes with other separators is an error to a strict reader, which cannot say what it holds.
     top, table = (csv.reader(text, delimiter=kind.separator, quoting=kind.quoting, strict=s) for s in (False, True))
     line = 1
