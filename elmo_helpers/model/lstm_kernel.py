@@ -223,10 +223,10 @@ class _LSTM(torch.autograd.Function):
         clips: Clips,
         dtype: torch.dtype,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.batch_sizes, ctx.clips, ctx.x_dtype = batch_sizes, clips, x.dtype
+        ctx.batch_sizes, ctx.clips, ctx.x_dtype, ctx.kind = batch_sizes, clips, x.dtype, x.device.type
         ctx.set_materialize_grads(False)
         kept = _Kept()
-        with torch.autocast(x.device.type, enabled=False):
+        with torch.autocast(ctx.kind, enabled=False):
             x = x.to(dtype)
             result = _forward(x, batch_sizes, h, c, LSTMWeights(w_ih, w_hh, bias, w_hr), clips, kept)
         previous = torch.cat(kept.previous)
@@ -240,12 +240,13 @@ class _LSTM(torch.autograd.Function):
     def backward(
         ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        with torch.autocast(ctx.saved_tensors[0].device.type, enabled=False):
+        with torch.autocast(ctx.kind, enabled=False):
             return *_backward(ctx, d_output, d_h, d_c), None, None, None, None, None
 
 
 def _backward(ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
     """The gradients of x, W_ih, W_hh, b and W_hr."""
+    # Read once: hooks that keep them elsewhere or compute them anew, as checkpointing does, run at each reading.
     w_ih, w_hh, w_hr, x, c_0, previous, projected, *blocks = ctx.saved_tensors
     batch_sizes, clips = ctx.batch_sizes, ctx.clips
     cut = _blocks(batch_sizes, 4 * c_0.shape[1] * c_0.element_size())
