@@ -21,7 +21,7 @@ from elmo_helpers.encoding.run_state import fingerprint
 from elmo_helpers.encoding.selection import POOLINGS, Selection
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.integrations.layer_choice import LAYERS, check_layers, selection_of
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.storage import FILES
 from elmo_helpers.training.processes import usable_device
 
@@ -122,7 +122,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         whole_number("batch_tokens", self.batch_tokens, 1)
         digest = None
         if isinstance(self.model, BiLM):
-            model = self.model.to(usable_device(self.device))
+            model = model_of(self.model).to(usable_device(self.device))
         elif isinstance(self.model, str | os.PathLike):
             model, digest = _model_of(os.fspath(self.model), str(usable_device(self.device)))
         else:

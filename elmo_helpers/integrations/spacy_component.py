@@ -36,7 +36,7 @@ from elmo_helpers.files import read_bytes
 from elmo_helpers.integrations.layer_choice import check_layers, selection_of
 from elmo_helpers.integrations.spacy_hooks import set_vector_hooks
 from elmo_helpers.integrations.spacy_layer import doc_tensor
-from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.storage import FILES
 from elmo_helpers.text.titles import normalize_title
@@ -256,7 +256,7 @@ class ElmoComponent(Pipe):
 
     def _ready(self) -> tuple[Encoder, Selection]:
         if self._ready_for is None:
-            model = self.model.to(usable_device(self.device))
+            model = model_of(self.model).to(usable_device(self.device))
             selection = selection_of("tokens", self.layers, model.config)
             encoder = Encoder(model, batch_tokens=self.batch_tokens, precision=self.precision)
             self._ready_for = encoder, selection

@@ -403,10 +403,11 @@ def model_of(model: BiLM | str | os.PathLike[str]) -> BiLM:
     """A model as it is, also out of what `torch.compile` has made of it; or the saved one of a directory.
 
     Raises:
-        ElmoHelpersError: It is neither, or the directory holds no model.
+        ElmoHelpersError: It is neither, or has no numbers (see `check_has_numbers`), or the directory holds no model.
     """
     own: object = getattr(model, "_orig_mod", model)
     if isinstance(own, BiLM):
+        check_has_numbers(own.device)
         return own
     if not isinstance(model, str | os.PathLike):
         raise ElmoHelpersError(f"model={shown(model)}: expected a BiLM, or the directory of a saved one.")

@@ -77,6 +77,7 @@ def products_in(precision: str, device: torch.device, *, keep_casts: bool = Fals
         keep_casts: Keep weights that were cast until the context ends. Only where nothing changes them within it:
             autocast does not see all that does.
     """
+    check_has_numbers(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=keep_casts)
 
 

@@ -18,7 +18,6 @@ from elmo_helpers.checks import instance
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, model_of
-from elmo_helpers.model.devices import check_has_numbers
 from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
@@ -179,7 +178,6 @@ def fine_tune(
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
     _, stored_config = run.stored
     start = model_of(model)
-    check_has_numbers(start.device)
     digest = hashlib.sha256()
     for tensor in start.state_dict().values():
         digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
