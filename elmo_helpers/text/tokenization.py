@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from itertools import chain, islice
 
 import joblib
-from joblib.externals.loky import get_reusable_executor
+from joblib.executor import get_memmapping_executor
 from tqdm.auto import tqdm
 
 from elmo_helpers.checks import in_order, shown, whole_number
@@ -114,8 +114,9 @@ def _in_processes(name: str, titles: Iterator[str], processes: int) -> Iterator[
     pending: deque[Future[str]] = deque()
     try:
         while chunk := list(islice(titles, _CHUNK)):
-            # Asked for each time: another joblib user in this process may have replaced the pool since.
-            pending.append(get_reusable_executor(max_workers=processes, timeout=60).submit(_tokenize, name, chunk))
+            # Asked for each time: another joblib user in this process may have replaced the pool since. It is the kind
+            # of pool that joblib.Parallel makes, which goes on with ours where there is one.
+            pending.append(get_memmapping_executor(processes, timeout=60).submit(_tokenize, name, chunk))
             if len(pending) > 3 * processes:
                 yield from _tokens(pending.popleft().result())
         while pending:

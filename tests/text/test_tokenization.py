@@ -4,6 +4,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 import spacy
@@ -83,6 +84,13 @@ def test_tokens_do_not_depend_on_the_number_of_processes(titles):
     assert in_two == list(Tokenizer("en", processes=1)(titles))
 
 
+def test_joblib_goes_on_beside_it_in_one_process(no_small_inputs):
+    """Both share one pool of processes, whoever made it."""
+    for _ in range(2):
+        assert list(Tokenizer("en", processes=2)(["a b"] * 30)) == [["a", "b"]] * 30
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(-3, 0)) == [3, 2, 1]
+
+
 def test_large_inputs_use_other_processes_and_keep_their_order(monkeypatch):
     titles = [f"title number {i}, isn't it?" for i in range(tokenization._SMALL + 1)]
     alone = list(Tokenizer("en", processes=1)(titles))
@@ -91,7 +99,7 @@ def test_large_inputs_use_other_processes_and_keep_their_order(monkeypatch):
 
 
 def test_small_inputs_stay_in_this_process(monkeypatch):
-    monkeypatch.setattr(tokenization, "get_reusable_executor", None)
+    monkeypatch.setattr(tokenization, "get_memmapping_executor", None)
     titles = ["a b"] * (tokenization._SMALL - 1)
     assert len(list(Tokenizer("en", processes=2)(titles))) == len(titles)
     assert len(list(Tokenizer("whitespace", processes=2)(titles * 2))) == 2 * len(titles)
