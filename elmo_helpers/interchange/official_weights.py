@@ -30,6 +30,7 @@ CELL = "RNN_{}/RNN/MultiRNNCell/Cell{}/LSTMCell"
 CNN_PROJECTION = "CNN_proj/W_proj"
 LSTM_PROJECTION = f"{CELL.format(0, 0)}/W_P_0"
 _OF_THE_MODEL = re.compile(r"(char_embed|embedding|CNN|RNN)")  # how the names begin that must all be known
+_DEEPEST = 20  # groups within groups that are looked at
 _N_BYTES_AND_MARKS = 261
 _DAMAGED = (OSError, RuntimeError, KeyError, ValueError, TypeError)  # what h5py raises on damaged files
 
@@ -192,20 +193,25 @@ class WeightsFile:
         return dataset
 
     def _check_names(self, datasets: set[str]) -> None:
-        """Check that there is nothing beside these datasets, or beside a group that they are in."""
+        """Check that there is nothing beside these datasets and the groups that they are in, as far as it has a part.
+
+        Names that are no model's are passed over, unless they lie so deep that going through them might never end.
+        """
         groups = {name[:i] for name in datasets for i, letter in enumerate(name) if letter == "/"}
-        for group in ["/", *sorted(groups)]:
-            with self._reading(group):
-                inside = list(self._file[group])
-            for part in inside:
-                # h5py gives names that are no UTF-8 as bytes.
-                part = part if isinstance(part, str) else part.decode("utf-8", "replace")
-                name = part if group == "/" else f"{group}/{part}"
-                if _OF_THE_MODEL.match(name) and name not in datasets and name not in groups:
-                    raise ElmoHelpersError(
-                        f"{self._name}: there is a dataset or a group {name} that the options do not ask for: the two "
-                        "files do not belong together."
-                    )
+
+        def unknown(name: str | bytes) -> str | None:
+            # h5py gives names that are no UTF-8 as bytes.
+            text = name if isinstance(name, str) else name.decode("utf-8", "replace")
+            is_known = text in datasets or text in groups or not _OF_THE_MODEL.match(text)
+            return None if is_known and text.count("/") < _DEEPEST else text
+
+        with self._reading("the list of datasets"):
+            found = self._file.visit(unknown)
+        if found is not None:
+            raise ElmoHelpersError(
+                f"{self._name}: there is a dataset or a group {found:.100} that the options do not ask for: the two "
+                "files do not belong together."
+            )
 
     def _read(self, name: str, dataset: h5py.Dataset) -> NDArray[np.float32]:
         with self._reading(name):

@@ -95,9 +95,9 @@ def tensorboard_parts() -> TensorBoard:
     try:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.summary.writer.record_writer import RecordWriter
-        from torch.utils.tensorboard.summary import scalar
+        from torch.utils.tensorboard import summary
     except ImportError:
         raise ElmoHelpersError(
             "tensorboard=True: TensorBoard is not installed; run `pip install tensorboard`, or leave it out."
         ) from None
-    return TensorBoard(scalar, Event, RecordWriter)
+    return TensorBoard(summary.scalar, Event, RecordWriter)
