@@ -11,7 +11,7 @@ from torch import Tensor
 from elmo_helpers.checks import choice
 from elmo_helpers.config import BiLMConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLMOutput
+from elmo_helpers.model.bilm_outputs import BiLMOutput
 from elmo_helpers.model.scalar_mix import ScalarMix
 
 LEVELS = ("tokens", "titles")

@@ -16,7 +16,8 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of
 from elmo_helpers.interchange.ids import batch_to_ids, check_ids, check_whole, ids_of, sentences_of
 from elmo_helpers.interchange.official import load_official
-from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm_outputs import LSTMState
 from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.precision import check_products, products_in

@@ -55,7 +55,7 @@ class AdaptiveSoftmax(nn.Module):
     def log_probabilities(self, hidden: Tensor) -> Tensor:
         """log p of every word, (..., P) float to (..., V) float; -inf for padding."""
         with torch.autocast(hidden.device.type, enabled=False):
-            log_p = self.words.log_prob(hidden.float().reshape(-1, hidden.shape[-1]))
+            log_p = self.words.log_prob(hidden.to(self.words.head.weight.dtype).reshape(-1, hidden.shape[-1]))
         return nn.functional.pad(log_p, (1, 0), value=-torch.inf).view(*hidden.shape[:-1], -1)
 
     def exact(self, hidden: Tensor, targets: Tensor) -> SoftmaxLoss:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elmo_helpers.model.bilm import BiLM, BiLMLoss, LSTMState
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm_outputs import BiLMLoss, LSTMState
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, WordVocabulary

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from elmo_helpers.checks import instance, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm_outputs import LSTMState
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards

@@ -12,26 +12,26 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm_outputs import LSTMState
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.text.corpus import Corpus
-from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.config import TrainingConfig
 from elmo_helpers.training.epochs import Batches, batches_of, n_batches, shard_groups
 from elmo_helpers.training.evaluation import evaluation_of, evaluation_sums
 from elmo_helpers.training.interruption import until_interrupted
+from elmo_helpers.training.loss_module import LossModule, has_row_gradients
 from elmo_helpers.training.metrics import Metrics
 from elmo_helpers.training.optimization import Optimizer, clip_gradients, learning_rate, optimizers_of
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
 from elmo_helpers.training.run_tensors import restore_tensors, run_tensors
-from elmo_helpers.training.streams import StreamBatch
 
 
 class _Unread(NamedTuple):
@@ -44,24 +44,6 @@ class _Unread(NamedTuple):
     learning_rate: float
     n_predictions: int
     n_tokens: int
-
-
-class _Loss(nn.Module):
-    """The loss as a module's forward, through which several processes can share their gradients.
-
-    Only what has dense gradients is registered: the rows of a sampled softmax are shared apart.
-    """
-
-    def __init__(self, model: BiLM) -> None:
-        super().__init__()
-        self._model = (model,)  # in a tuple it is no submodule
-        dense = [model.char_cnn, model.forward_layers, model.backward_layers]
-        self.dense = nn.ModuleList(dense if has_row_gradients(model) else [*dense, model.predictor])
-
-    def forward(self, batch: Batch | StreamBatch, state: LSTMState | None) -> tuple[Tensor, LSTMState | None]:
-        """The summed loss of both directions, and the LSTMs' state afterwards."""
-        loss, state = batch.loss(self._model[0], state)
-        return loss.total, state
 
 
 class TrainingLoop:
@@ -120,7 +102,7 @@ class TrainingLoop:
         if isinstance(model.softmax, SampledSoftmax):
             model.softmax.generator = np.random.default_rng(config.seed)  # every process draws the same words
         self.optimizers = optimizers_of(model, config)
-        self._loss = processes.parallel(_Loss(model))
+        self._loss = processes.parallel(LossModule(model))
         self._epoch_steps = sum(n_batches(titles, words, config) for titles, words in sizes)
         bounds = [config.steps, None if config.epochs is None else config.epochs * self._epoch_steps]
         self.n_steps = min((bound for bound in bounds if bound is not None), default=None)
@@ -408,8 +390,3 @@ class TrainingLoop:
         self._state = restore_tensors(tensors, self.model, self.optimizers, self.processes)
         if draws is not None and isinstance(self.model.softmax, SampledSoftmax):
             self.model.softmax.generator.bit_generator.state = draws
-
-
-def has_row_gradients(model: BiLM) -> bool:
-    """Whether the softmax's gradients are sparse in their rows."""
-    return isinstance(model.softmax, SampledSoftmax) and model.softmax.sparse

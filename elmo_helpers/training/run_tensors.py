@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from elmo_helpers.model.bilm import BiLM, LSTMState
+from elmo_helpers.model.bilm import BiLM
+from elmo_helpers.model.bilm_outputs import LSTMState
 from elmo_helpers.training.checkpoint import random_state, set_random_state
 from elmo_helpers.training.optimization import Optimizer
 from elmo_helpers.training.processes import Processes

@@ -11,7 +11,7 @@ from conftest import assert_same_numbers, corpus_of, vocabulary_of
 from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, evaluate, train
 from elmo_helpers.config import WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.model.bilm import LSTMState
+from elmo_helpers.model.bilm_outputs import LSTMState
 from elmo_helpers.training.batching import Batch
 
 CONFIGS = {
