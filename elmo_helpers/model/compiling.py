@@ -9,6 +9,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+_REASON = "elmo_helpers computes it in NumPy, or in steps of a batch's own sizes"
+
 P = ParamSpec("P")
 R = TypeVar("R")
 Class = TypeVar("Class", bound=type)
@@ -27,7 +29,7 @@ def left_out_of_graphs(function: Callable[P, R]) -> Callable[P, R]:
         if "torch._dynamo" not in sys.modules:  # nobody compiles, and the compiler takes seconds to load
             return function(*args, **kwargs)
         if disabled is None:
-            disabled = torch.compiler.disable(function)
+            disabled = torch.compiler.disable(function, reason=_REASON)
         return disabled(*args, **kwargs)
 
     return run
