@@ -167,6 +167,9 @@ def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"café": [1, 2]})
     assert read_json(tmp_path / "a.json") == {"café": [1, 2]}
     assert "café" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    no_text = os.fsdecode(b"caf\xe9")  # a file's name may be any bytes
+    write_json(tmp_path / "a.json", {no_text: [no_text]})
+    assert read_json(tmp_path / "a.json") == {no_text: [no_text]}
     (tmp_path / "b.json").write_bytes(b'{"a": \xff}')
     with pytest.raises(ElmoHelpersError, match="not UTF-8 JSON"):
         read_json(tmp_path / "b.json")

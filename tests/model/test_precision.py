@@ -71,3 +71,16 @@ def test_products_are_of_autocasts_dtype():
     assert product_dtype(weight.double()) == torch.float64
     with torch.autocast("cpu", torch.float16):
         assert product_dtype(weight) == torch.float16
+        assert product_dtype(weight.double()) == torch.float64  # as of PyTorch's own layers
+
+
+@pytest.mark.parametrize("kinds", [(torch.float16, torch.bfloat16), (torch.bfloat16, torch.float16)])
+def test_two_kinds_of_half_precision_are_not_mixed(toy_model, kinds):
+    batch = batch_of(toy_model)
+    weights, products = kinds
+    toy_model.to(weights)
+    with (
+        torch.autocast("cpu", products),
+        pytest.raises(ElmoHelpersError, match=rf"in {weights} and autocast asks for products in {products}: bring"),
+    ):
+        toy_model(batch.characters, batch.tokens, batch.lengths)
