@@ -62,6 +62,20 @@ def test_the_c_locale(tmp_path: Path):
     assert here == there
 
 
+def test_a_model_that_may_only_be_read(toy_model, tmp_path: Path):
+    directory = tmp_path / "model"
+    toy_model.save(directory)
+    for path in (*directory.iterdir(), directory):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = [(path.name, path.stat().st_mtime_ns) for path in sorted(directory.iterdir())]
+    found = Encoder(directory).encode(TITLES), BiLM.from_pretrained(directory).state_dict()
+    directory.chmod(0o755)
+    np.testing.assert_array_equal(found[0], Encoder(toy_model).encode(TITLES))
+    assert found[1].keys() == toy_model.state_dict().keys()
+    # For a superuser, who may write everywhere.
+    assert [(path.name, path.stat().st_mtime_ns) for path in sorted(directory.iterdir())] == before
+
+
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_an_encoder_in_the_processes_of_a_pool(toy_model, method: str):
     if method not in multiprocessing.get_all_start_methods():

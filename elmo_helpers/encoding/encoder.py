@@ -78,9 +78,10 @@ class Encoder:
             batch_size: Titles computed together.
             batch_tokens: Tokens computed together, boundaries included, in the place of a number of titles, so that
                 long titles take no more memory than short ones; None: `batch_size` titles.
-            precision: "fp32", or "bf16" for matrix products in bfloat16 (automatic mixed precision). Vectors are
-                float32 in any case. On a GPU an LSTM without projection is cuDNN's, whose fp32 rounds factors to TF32
-                (about three digits) unless `torch.backends.cudnn.allow_tf32 = False`.
+            precision: "fp32", or "bf16" for matrix products in bfloat16 (automatic mixed precision), whatever autocast
+                is around a call. Vectors are float32 in any case. On a GPU an LSTM without projection is cuDNN's, whose
+                fp32 rounds factors to TF32 (about three digits) unless `torch.backends.cudnn.allow_tf32 = False`; and
+                `torch.set_float32_matmul_precision` lets PyTorch round them for the whole process.
 
         Raises:
             ElmoHelpersError: The directory holds no model, an argument is of the wrong kind, or the model's device has

@@ -157,8 +157,9 @@ class Elmo(nn.Module):
                 `inputs` where there is a cache, unless a number is not in it.
 
         Returns:
-            "elmo_representations": num_output_representations tensors (..., T, 2P) float; zero at padding, without
-            layer normalisation. With `keep_sentence_boundaries` T + 2 in the place of T.
+            "elmo_representations": num_output_representations tensors (..., T, 2P) float, under `torch.autocast` of
+            its dtype; zero at padding, without layer normalisation. With `keep_sentence_boundaries` T + 2 in the place
+            of T.
             "mask": (..., T) bool, True at words.
 
         Raises:
