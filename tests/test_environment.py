@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from elmo_helpers import (
+    BiLM,
     BiLMConfig,
     CharCNNConfig,
     Encoder,
