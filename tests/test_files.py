@@ -247,7 +247,7 @@ def test_what_is_no_path(value, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "address", ["http://host/a.json", "HTTPS://host/a.zip", "s3://bucket/key", "hf://owner/name", "file:///tmp/a.json"]
+    "address", ["http://host/a.json", "HTTPS://host/a.zip", "s3://bucket/key", "hf://owner/name", "file:///a.json"]
 )
 def test_an_address_is_told_whole(address):
     with pytest.raises(ElmoHelpersError) as caught:
