@@ -21,10 +21,9 @@ def check_precision(precision: str, device: torch.device) -> str:
         device: Where the model is.
 
     Raises:
-        ElmoHelpersError: There is no such precision, or the device has no instructions for it, or holds no numbers.
+        ElmoHelpersError: There is no such precision, or the device has no instructions for it.
     """
     choice("precision", precision, PRECISIONS)
-    check_has_numbers(device)
     if precision == "bf16" and not has_bf16(device):
         raise ElmoHelpersError(f"precision='bf16': {_without_bf16(device)}; use precision='fp32'.")
     return precision
@@ -76,6 +75,9 @@ def products_in(precision: str, device: torch.device, *, keep_casts: bool = Fals
         device: Where the model is.
         keep_casts: Keep weights that were cast until the context ends. Only where nothing changes them within it:
             autocast does not see all that does.
+
+    Raises:
+        ElmoHelpersError: The device holds no numbers.
     """
     check_has_numbers(device)
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16", cache_enabled=keep_casts)

@@ -261,3 +261,12 @@ def test_a_pipe_is_not_read_where_a_second_look_is_needed(piped, tmp_path):
         with pytest.raises(ElmoHelpersError, match=r"/dev/fd/\d+ is a named pipe, and an ordinary file is expected"):
             read(piped(b"one\ntwo"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lower_limit_of_the_csv_module_is_not_ours(write):
+    path, before = write("titles.csv", "title,date\na long title,2001-01-01\n"), csv.field_size_limit(5)
+    try:
+        assert read_titles(path)[0].title.tolist() == ["a long title"]
+        assert csv.field_size_limit() == 5
+    finally:
+        csv.field_size_limit(before)
