@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from conftest import TOY_TITLES, vocabulary_of
-from elmo_helpers import BiLM, BiLMConfig, CharCNNConfig, Elmo, Encoder, Scorer, batch_to_ids, encode_file, fine_tune
+from elmo_helpers import BiLM, BiLMConfig, Elmo, Encoder, Scorer, batch_to_ids, encode_file, fine_tune
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.config import TrainingConfig
-
-WORDS = [title.split() for title in TOY_TITLES]
-TINY = BiLMConfig.preset("tiny")
-CONFIGS = {"plain": TINY, "projected": replace(TINY, projection_dim=8, cell_clip=3.0, projection_clip=3.0)}
-PUBLISHED = replace(
-    CONFIGS["projected"],
-    char_cnn=CharCNNConfig("utf8", 50, embedding_dim=4, filters=((1, 4), (2, 8)), projection_dim=8),
-)
+from small_models import CLIPPED, PUBLISHED, TINY, WORDS
 
 # PyTorch's own, of any model of two parts between which its graph ends.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
@@ -85,10 +77,10 @@ def test_ids_made_inside_of_a_compiled_model():
     assert torch.equal(torch.compile(vectors, backend="eager")(WORDS), vectors(WORDS))
 
 
-@pytest.mark.parametrize("name", CONFIGS)
-def test_a_bilm(toy_corpus, name: str):
+@pytest.mark.parametrize("config", [TINY, CLIPPED], ids=["plain", "projected"])
+def test_a_bilm(toy_corpus, config: BiLMConfig):
     torch.manual_seed(0)
-    models = [BiLM(CONFIGS[name], toy_corpus.vocabulary) for _ in range(2)]
+    models = [BiLM(config, toy_corpus.vocabulary) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     model, loss = compiled(models[1]), torch.compile(models[1].loss, backend="eager")
     for rows in (np.arange(4), np.arange(4, 9)):
@@ -120,7 +112,7 @@ def test_who_does_not_compile_does_not_load_the_compiler(toy_model, tmp_path: Pa
     toy_model.save(tmp_path / "model")
     program = """
 import sys
-from elmo_helpers import BiLM, Elmo, Encoder, Scorer, evaluate
+from elmo_helpers import BiLM, BiLMConfig, Elmo, Encoder, Scorer, evaluate
 model = BiLM.load(sys.argv[1])
 Encoder(model).encode(["the cat", "a dog"])
 Scorer(model).score(["the cat"])
