@@ -85,6 +85,14 @@ def make_elmo(
     )
 
 
+class NoModelError(ElmoHelpersError, AttributeError):
+    """There is no model, or it cannot be read.
+
+    An AttributeError too, since spaCy asks each component with `hasattr` whether it has a `model` and other things,
+    before one is needed.
+    """
+
+
 class ElmoComponent(Pipe):
     """Sets `doc.tensor`, (tokens, 2P) float32, and the vectors and similarities of docs, spans and tokens from it.
 
@@ -150,17 +158,17 @@ class ElmoComponent(Pipe):
         """The model; another one may be set.
 
         Raises:
-            ElmoHelpersError: There is none, or its directory cannot be read.
+            NoModelError: There is none, or its directory cannot be read.
         """
         if not isinstance(self._source, BiLM):
             if self._source is None:
-                raise ElmoHelpersError(
+                raise NoModelError(
                     f'The component {self.name!r} has no model: name the directory of one, config={{"model": ...}}.'
                 )
             try:
                 self._source = BiLM.from_pretrained(self._source)
             except ElmoHelpersError as error:
-                raise ElmoHelpersError(f"The component {self.name!r} has no model: {error}") from None
+                raise NoModelError(f"The component {self.name!r} has no model: {error}") from None
         return self._source
 
     @model.setter

@@ -379,6 +379,11 @@ def test_what_the_model_decides_is_refused_at_the_first_document(folder, tmp_pat
         nlp.initialize()
 
 
+def test_a_component_without_a_model_can_be_asked_what_it_has():
+    # as spaCy asks every component that it adds, in an order that differs from process to process
+    assert not hasattr(spacy.blank("en").create_pipe("elmo"), "model")
+
+
 def test_a_damaged_pipeline_is_refused(nlp, tmp_path):
     nlp.to_disk(tmp_path / "pipeline")
     (tmp_path / "pipeline" / "elmo" / "model.safetensors").write_bytes(b"damage")
