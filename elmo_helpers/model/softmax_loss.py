@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,13 +10,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from elmo_helpers.model.linear import linear, product
 from elmo_helpers.model.precision import product_dtype
 
 # Scores held at one time, as near as whole rows allow: large enough that the matrix products run at full speed, small
 # enough that the passes over the scores find them in the cache. A row is never cut, and fewer rows than this make the
 # products slow, so a vocabulary of a million words takes 256 MB.
-_CHUNK_SCORES = 2**22
+_CHUNK_SCORES = 2**21
 _MIN_ROWS = 64
+# Rows are filled up to a multiple of this: each new shape of a product costs oneDNN half a millisecond.
+_ROWS_STEP = 16
+# Of float32 and bfloat16, exponentials of numbers up to this, and sums of any number of them, are far from both ends.
+_SAFE = 60.0
 
 
 class Negatives(NamedTuple):
@@ -109,62 +115,52 @@ class _ChunkedLoss(torch.autograd.Function):
         product_type: torch.dtype,
         with_gradient: bool,
     ) -> tuple[Tensor, Tensor]:
-        if negatives is None:
-            columns, w, b = targets, weight, bias
-            if padding:
-                b = bias.clone()
-                b[0] = -torch.inf
-        else:
-            w, b = weight[negatives.ids], bias[negatives.ids] - negatives.log_expected
-            place = torch.searchsorted(negatives.ids, targets).clamp_(max=len(w) - 1)
-            columns = torch.where(negatives.ids[place] == targets, place, -1)
+        n = len(hidden)
         w_target = weight[targets]  # (N, P)
         z_target = torch.linalg.vecdot(hidden, w_target) + bias[targets]
-        if negatives is not None:
+        first = 1 if padding and negatives is None else 0  # the word of the first column
+        if negatives is None:
+            w, b, own = weight[first:], bias[first:], targets - first
+        else:
+            w, b = weight[negatives.ids], bias[negatives.ids] - negatives.log_expected
             z_target -= negatives.log_expected_targets
+            place = torch.searchsorted(negatives.ids, targets).clamp_(max=len(w) - 1)
+            own = torch.where(negatives.ids[place] == targets, place, -1)
+        exponentials = _Exponentials(_filled(hidden), w, b, _filled(z_target), product_type)
 
-        n_rows = min(max(_CHUNK_SCORES // max(len(w), 1), _MIN_ROWS), len(hidden))
-        w_product, hidden_product = w.to(product_type), hidden.to(product_type)
-        scores = hidden.new_empty(n_rows, len(w))
-        products = scores if product_type == hidden.dtype else scores.new_empty(scores.shape, dtype=product_type)
+        n_rows = -(-max(_CHUNK_SCORES // max(len(w), 1), _MIN_ROWS) // _ROWS_STEP) * _ROWS_STEP
         losses = torch.empty_like(z_target)
         if with_gradient:
-            d_hidden, d_w, d_b = torch.empty_like(hidden), torch.zeros_like(w), torch.zeros_like(b)
+            d_hidden, d_w_b = torch.empty_like(hidden), hidden.new_zeros(hidden.shape[1] + 1, len(w))
             d_target = torch.empty_like(z_target)
-        for start in range(0, len(hidden), max(n_rows, 1)):
-            rows = slice(start, start + n_rows)
-            h = hidden_product[rows]
-            z = torch.mm(h, w_product.t(), out=products[: len(h)])
-            z = torch.add(z, b, out=scores[: len(h)])
-            own = columns[rows]
-            hits = (own >= 0).nonzero()[:, 0]
-            z[hits, own[hits]] = -torch.inf
-            z_t = z_target[rows, None]
-            z_max = torch.maximum(z.amax(1, keepdim=True), z_t)  # subtracted, so that no exponential overflows
-            e = z.sub_(z_max).exp_()
-            e_t = (z_t - z_max).exp_()
-            e_sum = e.sum(1, keepdim=True) + e_t
-            losses[rows] = (e_sum.log() + z_max - z_t)[:, 0]
+        for start in range(0, n, n_rows):
+            rows = slice(start, min(start + n_rows, n))
+            filled = slice(start, start + n_rows)
+            e, shift = exponentials.of(filled), exponentials.shift[rows]
+            hits = (own[rows] >= 0).nonzero()[:, 0]
+            e[hits, own[rows][hits]] = 0
+            e_t = (z_target[rows] - shift).exp_()
+            e_sum = e.sum(1)[: len(e_t)] + e_t
+            losses[rows] = e_sum.log() + shift - z_target[rows]
             if with_gradient:
                 # p = e / e_sum, but dividing the narrow factors spares passes over the wide one.
-                e = products[: len(h)].copy_(e) if products is not scores else e
-                d_hidden[rows] = torch.mm(e, w_product)
-                d_hidden[rows] /= e_sum
-                h_scaled = (hidden[rows] / e_sum).to(product_type)
-                if products is scores:
-                    d_w.addmm_(e.t(), h_scaled)
-                else:
-                    d_w += torch.mm(e.t(), h_scaled)
-                d_b.addmv_(scores[: len(h)].t(), 1 / e_sum[:, 0])
-                d_target[rows] = (e_t / e_sum - 1)[:, 0]
+                scale = 1 / e_sum[:, None]
+                e_product = e.to(product_type)
+                torch.mul(product(e_product, exponentials.w)[: len(e_t)], scale, out=d_hidden[rows])
+                h_one = _filled(torch.cat([hidden[rows] * scale, scale], 1)).to(product_type)
+                d_w_b += product(h_one.t().contiguous(), e_product)
+                d_target[rows] = e_t * scale[:, 0] - 1
         if with_gradient:
             d_hidden.addcmul_(d_target[:, None], w_target)
             words, place = targets, targets  # the rows of the gradient, and each target's place among them
+            columns: Tensor | slice = slice(first, None)  # of the words that were scored, among those rows
+            n_words = len(weight)
             if negatives is not None:
                 words, place = torch.cat([negatives.ids, targets]).unique(return_inverse=True)
-                drawn, place = place.split([len(w), len(targets)])
-                d_w = w.new_zeros(len(words), w.shape[1]).index_copy_(0, drawn, d_w)
-                d_b = b.new_zeros(len(words)).index_copy_(0, drawn, d_b)
+                columns, place = place.split([len(w), len(targets)])
+                n_words = len(words)
+            d_w, d_b = weight.new_zeros(n_words, weight.shape[1]), bias.new_zeros(n_words)
+            d_w[columns], d_b[columns] = d_w_b[:-1].t(), d_w_b[-1]
             d_w.index_add_(0, place, d_target[:, None] * hidden)
             d_b.index_add_(0, place, d_target)
             ctx.save_for_backward(d_hidden, d_w, d_b, words)
@@ -187,3 +183,51 @@ class _ChunkedLoss(torch.autograd.Function):
                 for d in (d_weight, d_bias)
             )
         return d_hidden, d_weight, d_bias, None, None, None, None, None, None
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """(N, ...) with zeros behind, up to a multiple of `_ROWS_STEP`."""
+    return torch.cat([rows, rows.new_zeros(-len(rows) % _ROWS_STEP, *rows.shape[1:])])
+
+
+class _Exponentials:
+    """exp(z - m) of the scores z = h·Wᵀ + b, a chunk of rows at a time; m is a row's shift.
+
+    The shift stands in numerator and denominator alike, and is there so that no exponential overflows. It need not be
+    the row's maximum, which is known only after a pass over all scores: by Cauchy and Schwarz no score is above
+    |h| max |w| + max b, and it is enough to take away what that has above `_SAFE`. The sum does not vanish as long as
+    the target's score, which is part of it, stays above -`_SAFE`; only where it would not, the maximum is looked for.
+    """
+
+    def __init__(self, hidden: Tensor, w: Tensor, b: Tensor, z_target: Tensor, product_type: torch.dtype) -> None:
+        """Prepare N rows.
+
+        Args:
+            hidden: (N, P) float.
+            w: (V, P) float.
+            b: (V,) float.
+            z_target: (N,) float, the score of each row's target.
+            product_type: The dtype of the matrix products.
+        """
+        self.w, self.b, self.hidden = w.to(product_type), b, hidden.to(product_type)
+        if len(w) == 0:
+            self.shift = z_target
+        else:
+            bound = hidden.norm(dim=1) * w.norm(dim=1).amax() + b.amax()
+            self.shift = (bound - _SAFE).clamp_(min=0)
+            # float16 ends at 65,504: there no exponential may be above 1
+            unknown = (z_target - self.shift < -_SAFE) | (torch.finfo(product_type).max < math.exp(_SAFE))
+            for rows in unknown.nonzero()[:, 0].split(_MIN_ROWS):
+                highest = torch.addmm(b, hidden[rows], w.t()).amax(1)
+                self.shift[rows] = torch.maximum(highest, z_target[rows])
+        self.folded = product_type == hidden.dtype
+        if self.folded:  # bias and shift are two columns of the product, and no passes over the scores
+            self.w_folded = torch.cat([w, b[:, None], torch.ones_like(b)[:, None]], 1)
+            self.hidden_folded = torch.cat([hidden, torch.ones_like(z_target)[:, None], -self.shift[:, None]], 1)
+
+    def of(self, rows: slice) -> Tensor:
+        """Those of some rows, (n, V) float."""
+        if self.folded:
+            return linear(self.hidden_folded[rows], self.w_folded).exp_()
+        z = torch.add(torch.mm(self.hidden[rows], self.w.t()), self.b)
+        return z.sub_(self.shift[rows, None]).exp_()
