@@ -73,7 +73,7 @@ def calls(monkeypatch):
     found = []
     columns = ["step", "forward", "backward", "perplexity"]
     history = pd.DataFrame([[10, 4.0, 6.0, 5.0], [20, 2.0, 4.0, 3.0], [30, None, None, None]], columns=columns)
-    result = SimpleNamespace(model=None, history=history, finished=True)
+    result = SimpleNamespace(model=None, history=history, finished=True, profile=None)
 
     def spy(*args, **kwargs):
         found.append((args, kwargs))
@@ -209,10 +209,13 @@ def test_preprocess_refuses_what_the_library_refuses(titles, tmp_path):
 
 
 def test_train_passes_everything_on(calls, corpus_directory, tmp_path):
+    calls.result.profile = pd.DataFrame(
+        [["LSTMs", 30.0, 0.75], ["optimiser", 10.0, 0.25]], columns=["part", "seconds", "share"]
+    )
     options = ["--preset", "tiny", "--n-layers", 3, "--dropout", 0.5, "--skip-connections", "--embedding-dim", "none"]
     options += ["--softmax", "sampled", "--n-negatives", 5, "--epochs", "none", "--steps", 7, "--minutes", "0.5"]
     options += ["--no-shuffle", "--optimizer", "sgd", "--learning-rate", "1e-2", "--gradient-clip", "None"]
-    options += ["--device", "cpu", "--overwrite", "--tensorboard", "--no-progress"]
+    options += ["--device", "cpu", "--overwrite", "--tensorboard", "--no-progress", "--profile"]
     result = run("train", corpus_directory, tmp_path / "run", *options)
     assert result.exit_code == 0
     [((corpus, model, config), keywords)] = calls.calls
@@ -240,8 +243,11 @@ def test_train_passes_everything_on(calls, corpus_directory, tmp_path):
         "overwrite": True,
         "tensorboard": True,
         "progress": False,
+        "profile": True,
     }
     assert result.stdout.splitlines() == [
+        " 75.0%      30.0 s  LSTMs",
+        " 25.0%      10.0 s  optimiser",
         "best perplexity 3.00 on the validation titles (forward 2.00, backward 4.00) after step 20",
         f"the run is in {tmp_path / 'run'}",
     ]

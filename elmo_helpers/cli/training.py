@@ -43,6 +43,7 @@ class RunOptions:
     device: DeviceOption = "auto"
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also draw curves for TensorBoard.")] = False
     progress: ProgressOption = True
+    profile: Annotated[bool, typer.Option("--profile", help="At the end, say where the time went, by parts.")] = False
 
 
 @command(
@@ -131,6 +132,9 @@ def _validation(shards: "CorpusShards") -> "CorpusShards | None":
 def _report(result: "TrainingResult", directory: Path, started_with: list[str | Path]) -> None:
     """Say how a run ended; of several processes that trained together the first one speaks."""
     is_first = int(os.environ.get("RANK", "0")) == 0
+    if is_first and result.profile is not None:
+        for row in result.profile.itertuples():
+            typer.echo(f"{row.share:>6.1%}{row.seconds:>10,.1f} s  {row.part}")
     if not result.finished:
         if is_first:
             go_on = shlex.join([*map(str, started_with), "--resume"])

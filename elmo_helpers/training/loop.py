@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,7 @@ from elmo_helpers.training.interruption import until_interrupted
 from elmo_helpers.training.loss_module import LossModule, has_row_gradients
 from elmo_helpers.training.metrics import Metrics
 from elmo_helpers.training.optimization import Optimizer, clip_gradients, learning_rate, optimizers_of
+from elmo_helpers.training.part_times import PartTimes
 from elmo_helpers.training.processes import Processes
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.run_folder import RunFolder
@@ -53,6 +54,7 @@ class TrainingLoop:
         model: The model as it is being trained.
         progress: Where the run stands; its `steps` and `history` grow as it goes.
         n_steps: Steps of the whole run; None where only time bounds it.
+        part_times: Where the time goes; None: that is not looked at.
     """
 
     model: BiLM
@@ -65,6 +67,7 @@ class TrainingLoop:
     progress: Progress
     optimizers: list[Optimizer]
     n_steps: int | None
+    part_times: PartTimes | None
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class TrainingLoop:
         folder: RunFolder | None = None,
         tensorboard: bool = False,
         bar: bool = False,
+        profile: bool = False,
         callback: Callable[[TrainingLoop], None] | None = None,
     ) -> None:
         """A run that begins with `model` as it is.
@@ -92,6 +96,7 @@ class TrainingLoop:
             folder: Where to write; None: nothing is written, and the best model is kept in memory.
             tensorboard: Also write curves for TensorBoard.
             bar: Show a progress bar.
+            profile: Look where the time goes.
             callback: Called with this loop after each new row of `progress.steps` and `progress.history`; if it has a
                 method `begin`, that is called with this loop before the first step.
         """
@@ -99,6 +104,7 @@ class TrainingLoop:
         self.validation, self.folder, self.callback = validation, folder, callback
         self._tensorboard, self._show = tensorboard, bar and processes.is_main
         self.progress = Progress()
+        self.part_times = PartTimes(processes.device) if profile else None
         if isinstance(model.softmax, SampledSoftmax):
             model.softmax.generator = np.random.default_rng(config.seed)  # every process draws the same words
         self.optimizers = optimizers_of(model, config)
@@ -149,6 +155,7 @@ class TrainingLoop:
             until_interrupted(self.stop),
             metrics as self._metrics,
             tqdm(total=self.n_steps, initial=self.progress.step, unit="step", disable=not self._show) as self._bar,
+            nullcontext() if self.part_times is None else self.part_times.of_modules(self.model),
         ):
             self.model.train()
             if begin := getattr(self.callback, "begin", None):
@@ -182,22 +189,27 @@ class TrainingLoop:
     def _step(self, batches: Batches, k: int) -> None:
         """One update of the weights."""
         p, c, device = self.progress, self.config, self.processes.device
-        batch, weight = batches.batch(k, self.processes.part, device), 1.0
-        if batch is None:  # fewer rows than processes: this one computes the first row too, which counts for nothing
-            batch, weight = batches.batch(k, slice(0, 1), device), 0.0
+        with self._part("batches: ids and characters"):
+            batch, weight = batches.batch(k, self.processes.part, device), 1.0
+            if (
+                batch is None
+            ):  # fewer rows than processes: this one computes the first row too, which counts for nothing
+                batch, weight = batches.batch(k, slice(0, 1), device), 0.0
         with products_in(c.precision, device, keep_casts=True):
             total, self._state = self._loss(batch, self._state)
         torch.clear_autocast_cache()  # weights that were cast: within a caller's own context they would stay
         loss = total * (weight / (2 * batches.n_predictions(k)))
         for optimizer in self.optimizers:
             optimizer.zero_grad()
-        # The processes' gradients are averaged, and are to be summed.
-        (loss * (c.loss_factor * self.processes.count)).backward()
-        if has_row_gradients(self.model):
-            for parameter in self.model.predictor.parameters():
-                if parameter.grad is not None:
-                    parameter.grad = self.processes.mean_rows(parameter.grad.coalesce())
-        norm = clip_gradients(self.model.parameters(), c.gradient_clip)
+        with self._part("backward of the rest"):
+            # The processes' gradients are averaged, and are to be summed.
+            (loss * (c.loss_factor * self.processes.count)).backward()
+            if has_row_gradients(self.model):
+                for parameter in self.model.predictor.parameters():
+                    if parameter.grad is not None:
+                        parameter.grad = self.processes.mean_rows(parameter.grad.coalesce())
+        with self._part("norm of the gradients, clipping"):
+            norm = clip_gradients(self.model.parameters(), c.gradient_clip)
         self._unread.append(
             _Unread(
                 p.step + 1,
@@ -212,11 +224,16 @@ class TrainingLoop:
         # On a CPU alone a loss costs nothing to read; elsewhere that would wait for the device or for others.
         if device.type == "cpu" and self.processes.count == 1:
             self._read()
-        for optimizer in self.optimizers:
-            optimizer.param_groups[0]["lr"] = self.learning_rate
-            optimizer.step()
+        with self._part("optimiser"):
+            for optimizer in self.optimizers:
+                optimizer.param_groups[0]["lr"] = self.learning_rate
+                optimizer.step()
         p.step += 1
         p.tokens += batches.n_tokens(k)
+
+    def _part(self, name: str) -> AbstractContextManager[None]:
+        """Inside, time counts for the part `name`."""
+        return nullcontext() if self.part_times is None else self.part_times.part(name)
 
     @property
     def ended_by(self) -> str | None:
@@ -277,18 +294,21 @@ class TrainingLoop:
         p = self.progress
         n_measured = len(p.history)
         if evaluation_due:
-            self._evaluate()
+            with self._part("evaluation"):
+                self._evaluate()
             if p.predictions:  # or this one has come in turn already
                 p.count_evaluation(self.config.halve_after)
         p.finished = self.ended_by is not None
         if p.finished:
-            self._evaluate()
+            with self._part("evaluation"):
+                self._evaluate()
         if self.callback is not None and len(p.history) > n_measured:
             self.callback(self)
         if p.finished:
             self._row()
         if evaluation_due or checkpoint_due or p.finished:
-            self._checkpoint()
+            with self._part("checkpoints"):
+                self._checkpoint()
 
     def _wait(self) -> None:
         """Wait while the run is paused, and begin to count its time anew."""

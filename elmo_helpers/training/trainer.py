@@ -47,12 +47,15 @@ class TrainingResult:
             softmax the sampled loss, which does not compare with exact ones), learning_rate, gradient_norm before
             clipping, tokens_per_second.
         finished: Whether the run has come to its end; False where it was stopped and can go on.
+        profile: Where it was asked for, a row for each part of the run in this call: part; seconds, without those of
+            parts inside of it; share of all. None: it was not.
     """
 
     model: BiLM
     history: pd.DataFrame
     steps: pd.DataFrame
     finished: bool
+    profile: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class _Run:
     overwrite: bool
     tensorboard: bool
     progress: bool
+    profile: bool
     callback: Callable[[TrainingLoop], None] | None
 
     def __post_init__(self) -> None:
@@ -97,6 +101,7 @@ def train(
     overwrite: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
+    profile: bool = False,
     callback: Callable[[TrainingLoop], None] | None = None,
 ) -> TrainingResult:
     """Train a new model on the titles of `corpus`, and keep the one that predicts the validation titles best.
@@ -124,6 +129,7 @@ def train(
         overwrite: Let the run take the place of an unfinished one in `directory`.
         tensorboard: Also write curves to `directory`/training/tensorboard.
         progress: Show a progress bar with loss and speed.
+        profile: Look where the time goes; see `TrainingResult.profile`.
         callback: Called with the `TrainingLoop` after each new row of its `progress.steps` and `progress.history`; it
             may call the loop's `stop`.
 
@@ -137,7 +143,7 @@ def train(
             "fine_tune."
         )
     _check_arguments(corpus, config)
-    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
+    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, profile, callback)
     stored_model, stored_config = run.stored
     model, config = model or stored_model, config or stored_config
     name = model if isinstance(model, str) else "tutorial"
@@ -158,6 +164,7 @@ def fine_tune(
     overwrite: bool = False,
     tensorboard: bool = False,
     progress: bool = True,
+    profile: bool = False,
     callback: Callable[[TrainingLoop], None] | None = None,
 ) -> TrainingResult:
     """Train a copy of `model` further on other titles, with a fresh optimiser.
@@ -175,7 +182,7 @@ def fine_tune(
         ElmoHelpersError: As `train`.
     """
     _check_arguments(corpus, config)
-    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, callback)
+    run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, profile, callback)
     _, stored_config = run.stored
     start = model_of(model)
     digest = hashlib.sha256()
@@ -243,6 +250,7 @@ def _run(
             folder=folder,
             tensorboard=run.tensorboard,
             bar=run.progress,
+            profile=run.profile,
             callback=run.callback,
         )
         if folder is not None:
@@ -263,6 +271,7 @@ def _run(
         pd.DataFrame(loop.progress.history).reindex(columns=HISTORY_COLUMNS),
         pd.DataFrame(loop.progress.steps).reindex(columns=STEP_COLUMNS),
         loop.progress.finished,
+        loop.part_times.table() if loop.part_times else None,
     )
 
 
