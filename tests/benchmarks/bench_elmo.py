@@ -28,6 +28,7 @@ from torch import Tensor
 from elmo_helpers import BiLM, BiLMConfig, WordVocabulary, default_titles
 from elmo_helpers.interchange.elmo import Elmo
 from elmo_helpers.interchange.official import save_official
+from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.training.batching import Batch
 
 BATCH_SIZE = 64
@@ -82,7 +83,7 @@ class Sides:
 
     def forget(self) -> None:
         """Begin without any word that an earlier call has spelled out."""
-        self.elmo.reader.kept_words.forget()
+        self.elmo.reader.kept_words = KeptFromWeights()
 
     def timed(self, function: Callable[[Tensor], Tensor], ids: Tensor) -> tuple[float, Tensor]:
         """Seconds and result."""

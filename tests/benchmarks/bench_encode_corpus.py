@@ -24,13 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from bench_training import product_rate
+from machine import product_rate
 
 from elmo_helpers import BiLM, BiLMConfig, WordVocabulary, default_titles
 from elmo_helpers.encoding import corpus_encoding
 from elmo_helpers.encoding.input_rows import InputRows
 from elmo_helpers.encoding.word_vectors import WordVectors
-from elmo_helpers.model.linear import linear
 
 
 def write_model(directory: Path, preset: str) -> None:
@@ -90,21 +89,6 @@ def products(config: BiLMConfig, took: dict[str, float]) -> Iterator[tuple[str, 
             yield "LSTM, output", 2 * 2 * n_tokens * h * p, (together, h, p)
 
 
-def best_rate(shape: tuple[int, int, int], dtype: torch.dtype) -> float:
-    """Operations a second of a product (rows, inner, columns): as PyTorch multiplies, or as the library does."""
-    rows, inner, columns = shape
-    x, weight = torch.randn(rows, inner).to(dtype), torch.randn(columns, inner).to(dtype)
-    repetitions, fastest = max(1, 10**9 // (2 * rows * inner * columns)), float("inf")
-    with torch.inference_mode():
-        linear(x, weight)
-        for _ in range(20):
-            start = time.perf_counter()
-            for _ in range(repetitions):
-                linear(x, weight)
-            fastest = min(fastest, (time.perf_counter() - start) / repetitions)
-    return max(product_rate([shape], dtype), 2 * rows * inner * columns / fastest)
-
-
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -143,7 +127,7 @@ def main() -> None:
         dtype = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
         bound: dict[str, float] = {}
         for name, operations, shape in products(config, took):
-            bound[name] = bound.get(name, 0.0) + operations / best_rate(shape, dtype)
+            bound[name] = bound.get(name, 0.0) + operations / product_rate(dtype, shape)
         print(f"matrix products alone: {sum(bound.values()) / took['seconds']:.0%} of the time of the whole run")
         for name, seconds in bound.items():
             print(f"  {seconds / took['seconds']:6.1%}  {name}")
