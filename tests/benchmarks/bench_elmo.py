@@ -1,12 +1,16 @@
 """Reading published models: words a second of `Elmo` beside the usual implementation, and how exact both are.
 
-    python tests/benchmarks/bench_elmo.py TITLES [--presets small original] [--titles 512] [--parts batch latency gpu]
+    python tests/benchmarks/bench_elmo.py [TITLES] [--presets small original] [--titles 512] [--parts batch latency gpu]
+                                          [--allennlp PYTHON]
 
 TITLES is a CSV with the column title, plain or gzipped; titles are split at spaces. For each preset random weights of
 the published size are written as official files, and both sides read those. Both begin from the same padded character
 ids, take turns batch by batch, and end with one vector a word, the mean of the layers. The usual implementation is in
 float32 on both lines. Words are counted without boundaries. The part gpu also looks for the batch size that a GPU is
 fastest with, of titles sorted by length.
+
+The usual implementation stands in for AllenNLP: the same network, of PyTorch's own modules, 1.15 to 1.2 times as fast
+as AllenNLP. With --allennlp, the python of an environment that has it, AllenNLP itself is measured, too.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,12 +28,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from allennlp_cell import PublishedCell, padded_ids
+from machine import machine
 from torch import Tensor
 
 from elmo_helpers import BiLM, BiLMConfig, WordVocabulary, default_titles
 from elmo_helpers.interchange.elmo import Elmo
 from elmo_helpers.interchange.official import save_official
 from elmo_helpers.model.kept import KeptFromWeights
+from elmo_helpers.model.precision import has_bf16
 from elmo_helpers.training.batching import Batch
 
 BATCH_SIZE = 64
@@ -109,6 +116,8 @@ def batches(sides: Sides, titles: list[list[str]]) -> None:
     parts = [titles[start : start + BATCH_SIZE] for start in range(0, len(titles), BATCH_SIZE)]
     all_ids = [padded_ids(part).to(sides.device) for part in parts]
     for dtype, name in ((None, "float32"), (torch.bfloat16, "bfloat16, autocast")):
+        if dtype and not has_bf16(torch.device(sides.device)):
+            continue
         autocast = torch.autocast(sides.device, dtype) if dtype else nullcontext()
         seconds, furthest, similar = np.zeros(2), 0.0, []
         for number, ids in enumerate([all_ids[0], *all_ids]):
@@ -175,6 +184,40 @@ def latency(sides: Sides, titles: list[list[str]]) -> None:
 
 
 @torch.inference_mode()
+def beside_allennlp(python: Path, paths: tuple[Path, Path], sides: Sides, titles: list[list[str]]) -> None:
+    """Words and milliseconds beside AllenNLP itself, which runs in an environment of its own, one after the other."""
+    parts = [padded_ids(titles[start : start + BATCH_SIZE]) for start in range(0, len(titles), BATCH_SIZE)]
+    singles = [padded_ids([words]) for words in titles[:N_SINGLE]]
+    with tempfile.TemporaryDirectory() as directory:
+        ids, output = Path(directory) / "ids.npz", Path(directory) / "output.npz"
+        np.savez(ids, *(part.numpy() for part in [*parts, *singles]))
+        peer = Path(__file__).with_name("allennlp_peer.py")
+        subprocess.run([python, peer, *paths, ids, output], check=True)
+        with np.load(output) as file:
+            seconds = file["arr_0"]
+            theirs = [torch.from_numpy(file[f"arr_{i + 1}"]) for i in range(len(parts))]
+    words_a_second = sum(map(len, titles)) / seconds[: len(parts)].sum()
+    one = np.median(seconds[len(parts) :])
+    print(f"  AllenNLP, float32: {words_a_second:,.0f} words/s; one sentence {1000 * one:.1f} ms", flush=True)
+    for dtype in (None, torch.bfloat16) if has_bf16(torch.device("cpu")) else (None,):
+        with torch.autocast("cpu", dtype) if dtype else nullcontext():
+            sides.timed(sides.ours, parts[0])  # warms up
+            sides.forget()
+            results = [sides.timed(sides.ours, part) for part in parts]
+            sides.forget()
+            ours_one = np.median([sides.timed(sides.ours, ids)[0] for ids in singles])
+            again = np.median([sides.timed(sides.ours, ids)[0] for ids in singles])
+        rate = sum(map(len, titles)) / sum(taken for taken, _ in results)
+        furthest = max(float((a - b).abs().max()) for a, (_, b) in zip(theirs, results, strict=True))
+        print(
+            f"  elmo_helpers, {'bfloat16' if dtype else 'float32'}: {rate:,.0f} words/s, {rate / words_a_second:.1f} "
+            f"times; one sentence {1000 * ours_one:.1f} ms, {one / ours_one:.1f} times, read again {1000 * again:.1f} "
+            f"ms, {one / again:.1f} times; largest difference {furthest:.1e}",
+            flush=True,
+        )
+
+
+@torch.inference_mode()
 def best_batch_size(sides: Sides, titles: list[list[str]]) -> None:
     """Words a second at several batch sizes, of all titles, sorted by length; ids are on the GPU beforehand."""
     titles = sorted(titles, key=len)
@@ -205,7 +248,13 @@ def main() -> None:
     )
     parser.add_argument("--presets", nargs="+", choices=("small", "medium", "original"), default=["small", "original"])
     parser.add_argument("--titles", type=int, default=512, help="how many titles are read")
-    parser.add_argument("--parts", nargs="+", choices=("batch", "latency", "gpu"), default=["batch", "latency"])
+    parser.add_argument("--parts", nargs="*", choices=("batch", "latency", "gpu"), default=["batch", "latency"])
+    parser.add_argument(
+        "--allennlp",
+        metavar="PYTHON",
+        type=Path,
+        help="the python of an environment with allennlp==2.10.1 (Python 3.8): measure beside AllenNLP itself, too",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         file = arguments.titles_file or default_titles(Path(directory) / "titles.csv")
@@ -213,12 +262,12 @@ def main() -> None:
     n_words, n_distinct = sum(map(len, titles)), len({word for words in titles for word in words})
     print(
         f"{len(titles):,} titles, {n_words:,} words, {n_distinct:,} of them distinct, {BATCH_SIZE} titles a batch; "
-        f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
+        f"{machine()}"
     )
     for preset in arguments.presets:
         with tempfile.TemporaryDirectory() as directory:
             paths = write_random_official(preset, Path(directory) / "official")
-            devices = ["cpu"] * bool({"batch", "latency"} & set(arguments.parts)) + ["cuda"] * (
+            devices = ["cpu"] * bool({"batch", "latency"} & set(arguments.parts) or arguments.allennlp) + ["cuda"] * (
                 "gpu" in arguments.parts
             )
             for device in devices:
@@ -229,6 +278,8 @@ def main() -> None:
                 print(f"\n{preset}, {name}", flush=True)
                 torch.backends.cudnn.allow_tf32 = False  # the convolutions of the usual implementation
                 sides = Sides(paths, device)
+                if device == "cpu" and arguments.allennlp:
+                    beside_allennlp(arguments.allennlp, paths, sides, titles)
                 if device == "cuda" or "batch" in arguments.parts:
                     batches(sides, titles)
                 if device == "cuda" or "latency" in arguments.parts:
