@@ -21,7 +21,7 @@ from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.devices import check_has_numbers, default_device
 from elmo_helpers.model.full_softmax import FullSoftmax
 from elmo_helpers.model.hub import HubModel
-from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths, within_lengths
+from elmo_helpers.model.lstm import LSTMLayer, SideBySide, reverse_within_lengths, within_lengths
 from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import read_model, write_model
@@ -48,6 +48,7 @@ class BiLM(HubModel, nn.Module):
     forward_layers: nn.ModuleList
     backward_layers: nn.ModuleList
     softmax: FullSoftmax | AdaptiveSoftmax | None
+    side_by_side: SideBySide
     dropout: nn.Dropout
 
     def __init__(self, config: BiLMConfig, vocabulary: WordVocabulary, text: TextConfig | None = None) -> None:
@@ -80,6 +81,7 @@ class BiLM(HubModel, nn.Module):
             self.forward_layers = self._stack()
             self.backward_layers = self._stack()
             self.softmax = softmax_of(config, vocabulary)
+        self.side_by_side = SideBySide()
         self.dropout = nn.Dropout(config.dropout)
 
     def _stack(self) -> nn.ModuleList:
@@ -160,9 +162,10 @@ class BiLM(HubModel, nn.Module):
             ElmoHelpersError: The shapes do not fit together.
         """
         words, lengths, mask = self._read(vectors, tokens, lengths)
-        stacks = [self._run(words, lengths, d, _of_layers(state, d), return_states=return_states) for d in (0, 1)]
+        xs = [words, reverse_within_lengths(words, lengths)]
+        outputs, states = self._stacks(xs, lengths, state, return_states=return_states)
         layer_0 = [words, words] if words.shape[-1] == self.config.output_dim else [words]
-        pairs = zip(*(outputs for outputs, _ in stacks), strict=True)
+        pairs = ((forward, reverse_within_lengths(backward, lengths)) for forward, backward in outputs)
         # All layers of a token side by side, so that they are copied once.
         layers = torch.cat([*layer_0, *(output for pair in pairs for output in pair)], -1)
         layers = layers.unflatten(-1, (self.config.n_layers + 1, -1)).movedim(-2, 0)
@@ -170,11 +173,7 @@ class BiLM(HubModel, nn.Module):
             layers = layers.masked_fill(~mask[..., None], 0)
         if not return_states:
             return BiLMOutput(layers, mask)
-        h, c = (
-            torch.stack([torch.cat([f[i], b[i]], -1) for f, b in zip(stacks[0][1], stacks[1][1], strict=True)])
-            for i in (0, 1)
-        )
-        return BiLMOutput(layers, mask, h, c)
+        return BiLMOutput(layers, mask, *(torch.cat([*s], -1) for s in _together(states)))
 
     def loss(self, characters: Tensor, tokens: Tensor, lengths: Tensor, targets: Tensor) -> BiLMLoss:
         """The loss of both directions, without a term for padding.
@@ -191,13 +190,11 @@ class BiLM(HubModel, nn.Module):
         words, lengths, _ = self._read(self.char_cnn(characters), tokens, lengths)
         # The last position of each row has no next one to predict.
         before_last = within_lengths(lengths - 1, tokens.shape[1] - 1).to(self.device)  # (B, T - 1)
-        read, wanted = [], []
-        for direction in (0, 1):
-            top = self._run(words, lengths, direction, in_reading_order=True)[0][-1]
-            in_order = targets if direction == 0 else reverse_within_lengths(targets, lengths)
-            read.append(top[:, :-1][before_last])
-            wanted.append(in_order[:, 1:][before_last])
-        return self._predict(read, wanted)
+        outputs, _ = self._stacks([words, reverse_within_lengths(words, lengths)], lengths)
+        in_order = [targets, reverse_within_lengths(targets, lengths)]
+        return self._predict(
+            [top[:, :-1][before_last] for top in outputs[-1]], [wanted[:, 1:][before_last] for wanted in in_order]
+        )
 
     def stream_loss(
         self, characters: Tensor, tokens: Tensor, targets: Tensor, state: LSTMState | None = None
@@ -222,17 +219,12 @@ class BiLM(HubModel, nn.Module):
             )
         vectors = self.char_cnn(characters)
         lengths = torch.full((tokens.shape[1],), tokens.shape[2], device="cpu")
-        read, wanted, states = [], [], []
-        for direction in (0, 1):
-            words = nn.functional.embedding(tokens[direction], vectors)
-            before = _of_layers(state, direction)
-            outputs, after = self._stack_outputs(words, lengths, direction, before, return_states=True)
-            counted = targets[direction] != PAD
-            read.append(outputs[-1][counted])
-            wanted.append(targets[direction][counted])
-            states.append(after)
-        h, c = (torch.stack([torch.stack([s[i] for s in after]) for after in states]).detach() for i in (0, 1))
-        return self._predict(read, wanted), LSTMState(h, c)
+        xs = [nn.functional.embedding(read, vectors) for read in tokens]
+        outputs, states = self._stacks(xs, lengths, state, return_states=True)
+        counted = targets != PAD
+        read = [top[where] for top, where in zip(outputs[-1], counted, strict=True)]
+        loss = self._predict(read, [wanted[where] for wanted, where in zip(targets, counted, strict=True)])
+        return loss, LSTMState(*(s.detach() for s in _together(states)))
 
     def _predict(self, read: list[Tensor], wanted: list[Tensor]) -> BiLMLoss:
         """The loss of the outputs (n, P) of each direction for the targets (n,): one softmax over both."""
@@ -258,46 +250,33 @@ class BiLM(HubModel, nn.Module):
         mask = within_lengths(lengths, tokens.shape[1]).to(self.device)
         return words, lengths, mask
 
-    def _run(
-        self,
-        words: Tensor,
-        lengths: Tensor,
-        direction: int,
-        before: list[tuple[Tensor, Tensor]] | None = None,
-        *,
-        return_states: bool = False,
-        in_reading_order: bool = False,
-    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """One direction's outputs, L of (B, T, P), and final states, where they are asked for.
+    def _stacks(
+        self, xs: list[Tensor], lengths: Tensor, before: LSTMState | None = None, *, return_states: bool = False
+    ) -> tuple[list[list[Tensor]], list[tuple[Tensor, Tensor]]]:
+        """Outputs of each layer in reading order, L of [forward, backward] (B, T, P); states (see `_together`).
 
-        Direction 1 reads each title reversed within its own length; its outputs are turned back to the positions of
-        the words unless `in_reading_order`.
+        Args:
+            xs: What each direction reads, (B, T, D), in its reading order.
+            lengths: (B,) int64, on the CPU.
+            before: Where the LSTMs begin; None: at zero.
+            return_states: Also give the final states.
         """
-        x = words if direction == 0 else reverse_within_lengths(words, lengths)
-        outputs, states = self._stack_outputs(x, lengths, direction, before, return_states=return_states)
-        if direction == 1 and not in_reading_order:
-            outputs = [reverse_within_lengths(x, lengths) for x in outputs]
-        return outputs, states
-
-    def _stack_outputs(
-        self,
-        x: Tensor,
-        lengths: Tensor,
-        direction: int,
-        before: list[tuple[Tensor, Tensor]] | None = None,
-        *,
-        return_states: bool = False,
-    ) -> tuple[list[Tensor], list[tuple[Tensor, Tensor]]]:
-        """Outputs of each layer of one direction, L of (B, T, P), for (B, T, D) in reading order, and final states."""
-        outputs, states = [], []
-        for i, layer in enumerate(self.forward_layers if direction == 0 else self.backward_layers):
-            x = self.dropout(x)
-            output, state = layer(x, lengths, state=before[i] if before else None, return_states=return_states)
-            x = output + x if i > 0 and self.config.skip_connections else output
-            outputs.append(x)
+        layers, states = [], []
+        for i in range(self.config.n_layers):
+            xs = [self.dropout(x) for x in xs]
+            outputs, state = self.side_by_side(
+                [self.layer(0, i), self.layer(1, i)],
+                xs,
+                lengths,
+                state=None if before is None else (before.h[:, i], before.c[:, i]),
+                return_states=return_states,
+            )
+            if i > 0 and self.config.skip_connections:
+                outputs = [output + x for output, x in zip(outputs, xs, strict=True)]
+            layers.append(xs := outputs)
             if state is not None:
                 states.append(state)
-        return outputs, states
+        return layers, states
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
@@ -332,9 +311,10 @@ class BiLM(HubModel, nn.Module):
         return model.to(default_device()).eval()
 
 
-def _of_layers(state: LSTMState | None, direction: int) -> list[tuple[Tensor, Tensor]] | None:
-    """h and c of each layer of one direction, L of (B, P) and (B, H)."""
-    return None if state is None else list(zip(state.h[direction], state.c[direction], strict=True))
+def _together(states: list[tuple[Tensor, Tensor]]) -> LSTMState:
+    """What all layers remember, of h (2, B, P) and c (2, B, H) of each."""
+    h, c = (torch.stack(s, 1) for s in zip(*states, strict=True))
+    return LSTMState(h, c)
 
 
 def model_of(model: BiLM | str | os.PathLike[str]) -> BiLM:

@@ -1,20 +1,21 @@
-"""The time loop of an LSTM with projection and clipping, and its gradient, both written out.
+"""The time loop of LSTMs with projection and clipping, and its gradient, both written out.
 
 Under autograd each step leaves some fifteen nodes, and each step's weight gradient is a product of its own. Here a
 step is a few elementwise functions into memory that is there already, and the gradients of the weights are matrix
-products over many steps.
+products over many steps. The two directions, which are independent of each other, take each step side by side: what is
+elementwise is done once for both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elmo_helpers.model.linear import add_linear_, linear
+from elmo_helpers.model.linear import add_linear_, linear, product
 from elmo_helpers.model.precision import product_dtype
 
 # Gates of many steps lie side by side, but no more bytes than this: larger blocks are given back to the system when
@@ -43,91 +44,107 @@ class Clips(NamedTuple):
     projection: float | None = None
 
 
-def run_lstm(
-    x: Tensor, batch_sizes: list[int], state: tuple[Tensor, Tensor], weights: LSTMWeights, clips: Clips
+def run_lstms(
+    xs: Sequence[Tensor],
+    batch_sizes: list[int],
+    state: tuple[Tensor, Tensor],
+    weights: Sequence[LSTMWeights],
+    clips: Clips,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run a layer over packed rows, as `pack_padded_sequence` makes them.
+    """Run D layers of one size over packed rows, as `pack_padded_sequence` makes them.
 
     Under autocast the matrix products, forward and backward, are of its dtype; cells, gates and outputs keep the
     state's dtype, and the gradients of the weights keep theirs. The gradient cannot be differentiated again.
 
     Args:
-        x: (N, input_dim) float; the rows of step 0, then those of step 1, and so on, longest sequence first.
+        xs: D of (N, input_dim) float; the rows of step 0, then those of step 1, and so on, longest sequence first.
         batch_sizes: Rows of each step, none more than in the step before; N together.
-        state: h (B, P) and c (B, H) to start from, longest sequence first; no gradient flows into them.
-        weights: The parameters.
-        clips: The bounds.
+        state: h (D, B, P) and c (D, B, H) to start from, longest sequence first; no gradient flows into them.
+        weights: The parameters of each layer.
+        clips: The bounds of all of them.
 
     Returns:
-        Outputs (N, P), in the order of x; h (B, P) and c (B, H) after each row's last step, longest sequence first.
+        Outputs (D, N, P), in the order of the rows; h (D, B, P) and c (D, B, H) after each row's last step, longest
+        sequence first.
     """
-    kind = x.device.type
-    dtype = product_dtype(weights.ih)
+    kind = xs[0].device.type
+    dtype = product_dtype(weights[0].ih)
     h, c = (s.detach() for s in state)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, *weights)):
-        run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _LSTM.apply
-        return run(x, *weights, h, c, batch_sizes, clips, dtype)
+    flat = [*xs, *(w for each in weights for w in each)]
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in flat):
+        run: Callable[..., tuple[Tensor, Tensor, Tensor]] = _LSTMs.apply
+        return run(batch_sizes, h, c, clips, dtype, *flat)
     with torch.no_grad(), torch.autocast(kind, enabled=False):
-        return _forward(x.to(dtype), batch_sizes, h, c, weights, clips)
+        return _forward([x.to(dtype) for x in xs], batch_sizes, h, c, weights, clips)
 
 
 class _Kept:
     """What backward needs of the steps; the last three in the dtype of the products."""
 
     def __init__(self) -> None:
-        self.gates: list[Tensor] = []  # blocks of (rows, 4H): σ(i), σ(f), tanh(g), σ(o)
-        self.cells: list[Tensor] = []  # blocks of (rows, H): c before clipping
-        self.tanh_cells: list[Tensor] = []  # blocks of (rows, H): tanh(c), c after clipping
-        self.previous: list[Tensor] = []  # of each step (n, P): h_{t-1}
-        self.hidden: list[Tensor] = []  # blocks of (rows, H): σ(o) · tanh(c)
-        self.projected: list[Tensor] = []  # of each step (n, P): W_hr (σ(o) · tanh(c)) before clipping
+        self.gates: list[Tensor] = []  # blocks of (D, rows, 4H): σ(i), σ(f), tanh(g), σ(o)
+        self.cells: list[Tensor] = []  # blocks of (D, rows, H): c before clipping
+        self.tanh_cells: list[Tensor] = []  # blocks of (D, rows, H): tanh(c), c after clipping
+        self.hidden: list[Tensor] = []  # blocks of (D, rows, H): σ(o) · tanh(c)
+        self.previous: list[Tensor] = []  # of each step (D, n, P): h_{t-1}
+        self.projected: list[Tensor] = []  # of each step (D, n, P): W_hr (σ(o) · tanh(c)) before clipping
 
 
 def _forward(
-    x: Tensor,
+    xs: Sequence[Tensor],
     batch_sizes: list[int],
     h: Tensor,
     c: Tensor,
-    weights: LSTMWeights,
+    weights: Sequence[LSTMWeights],
     clips: Clips,
     kept: _Kept | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the steps; x is in the dtype of the products, h and c in that of the cells."""
-    w_ih, w_hh, bias, w_hr = weights.each(lambda w: w.to(x.dtype))
-    hidden_dim = c.shape[1]
-    output = c.new_empty(len(x), h.shape[1])
+    """Run the steps; the rows are in the dtype of the products, h and c in that of the cells."""
+    dtype, n_layers, hidden_dim = xs[0].dtype, len(xs), c.shape[-1]
+    weights = [each.each(lambda w: w.to(dtype)) for each in weights]
+    output = c.new_empty(n_layers, len(xs[0]), h.shape[-1])
     h, c = h.clone(), c.clone()
     row = 0
-    for sizes in _blocks(batch_sizes, 4 * hidden_dim * c.element_size()):
+    for sizes in _blocks(batch_sizes, n_layers * 4 * hidden_dim * c.element_size()):
         rows = slice(row, row + sum(sizes))
         row = rows.stop
-        from_input = linear(x[rows], w_ih, bias)
-        gates = from_input if x.dtype == c.dtype else c.new_empty(from_input.shape)
-        cells, tanh_cells = c.new_empty(2, len(gates), hidden_dim)
-        hidden = x.new_empty(len(gates), hidden_dim)
+        from_input = _side_by_side([linear(x[rows], w.ih, w.bias) for x, w in zip(xs, weights, strict=True)])
+        gates = from_input if dtype == c.dtype else c.new_empty(from_input.shape)
+        cells, tanh_cells = c.new_empty(2, *gates.shape[:2], hidden_dim)
+        hidden = c.new_empty(cells.shape, dtype=dtype)
         if kept is not None:
             kept.gates.append(gates)
             kept.cells.append(cells)
             kept.tanh_cells.append(tanh_cells)
             kept.hidden.append(hidden)
-        parts = (part.split(sizes) for part in (from_input, gates, cells, tanh_cells, hidden, output[rows]))
+        parts = (part.split(sizes, 1) for part in (from_input, gates, cells, tanh_cells, hidden, output[:, rows]))
         for z, gates_t, cell, tanh_cell, hidden_t, output_t in zip(*parts, strict=True):
-            n = len(z)
-            previous = h[:n].to(x.dtype, copy=True)
-            add_linear_(z, previous, w_hh)
+            n = z.shape[1]
+            previous = h[:, :n].to(dtype, copy=True)
+            for i, w in enumerate(weights):
+                add_linear_(z[i], previous[i], w.hh)
             if z is not gates_t:
                 gates_t.copy_(z)
-            _step(gates_t, c[:n], clips.cell, cell, tanh_cell)
-            torch.mul(gates_t[:, 3 * hidden_dim :], tanh_cell, out=hidden_t)
-            projected = hidden_t if w_hr is None else linear(hidden_t, w_hr)
+            _step(gates_t, c[:, :n], clips.cell, cell, tanh_cell)
+            torch.mul(gates_t[..., 3 * hidden_dim :], tanh_cell, out=hidden_t)
+            projected = hidden_t
+            if weights[0].hr is not None:
+                projected = _side_by_side(
+                    [linear(x, cast("Tensor", w.hr)) for x, w in zip(hidden_t, weights, strict=True)]
+                )
             output_t.copy_(projected)
-            if w_hr is not None and clips.projection is not None:
+            if clips.projection is not None and weights[0].hr is not None:
                 output_t.clamp_(-clips.projection, clips.projection)
-            h[:n] = output_t
+            h[:, :n] = output_t
             if kept is not None:
                 kept.previous.append(previous)
                 kept.projected.append(projected)
     return output, h, c
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    """D of (n, m) as (D, n, m); one alone is not copied."""
+    return parts[0][None] if len(parts) == 1 else torch.stack(list(parts))
 
 
 def _step(gates: Tensor, c: Tensor, clip: float | None, cell: Tensor, tanh_cell: Tensor) -> None:
@@ -136,14 +153,14 @@ def _step(gates: Tensor, c: Tensor, clip: float | None, cell: Tensor, tanh_cell:
     c_t = clamp(σ(f) · c_{t-1} + σ(i) · tanh(g), ± clip)
 
     Args:
-        gates: (n, 4H), i, f, g, o; becomes σ(i), σ(f), tanh(g), σ(o).
-        c: (n, H), c_{t-1}; becomes c_t.
+        gates: (..., n, 4H), i, f, g, o; becomes σ(i), σ(f), tanh(g), σ(o).
+        c: (..., n, H), c_{t-1}; becomes c_t.
         clip: The bound of c.
-        cell: (n, H), receives c_t before clipping.
-        tanh_cell: (n, H), receives tanh(c_t).
+        cell: (..., n, H), receives c_t before clipping.
+        tanh_cell: (..., n, H), receives tanh(c_t).
     """
-    i, f, g, o = gates.chunk(4, dim=1)
-    gates[:, : 2 * g.shape[1]].sigmoid_()
+    i, f, g, o = gates.chunk(4, dim=-1)
+    gates[..., : 2 * g.shape[-1]].sigmoid_()
     g.tanh_()
     o.sigmoid_()
     torch.mul(f, c, out=cell).addcmul_(i, g)
@@ -169,17 +186,17 @@ def _step_backward(
     """The gradient of `_step`, in place.
 
     Args:
-        d_hidden: (n, H), of σ(o) · tanh(c_t); is used up.
-        d_c: (n, H), of c_t from later steps; becomes that of c_{t-1}.
-        gates: (n, 4H), as `_step` left them.
-        cell: (n, H), c_t before clipping.
-        tanh_cell: (n, H), tanh(c_t).
-        before: (n, H), c_{t-1}.
+        d_hidden: (..., n, H), of σ(o) · tanh(c_t); is used up.
+        d_c: (..., n, H), of c_t from later steps; becomes that of c_{t-1}.
+        gates: (..., n, 4H), as `_step` left them.
+        cell: (..., n, H), c_t before clipping.
+        tanh_cell: (..., n, H), tanh(c_t).
+        before: (..., n, H), c_{t-1}.
         clip: The bound of c.
-        d_gates: (n, 4H), receives the gradient of i, f, g, o before σ and tanh.
+        d_gates: (..., n, 4H), receives the gradient of i, f, g, o before σ and tanh.
     """
-    i, f, g, o = gates.chunk(4, dim=1)
-    d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=1)
+    i, f, g, o = gates.chunk(4, dim=-1)
+    d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=-1)
     torch.mul(d_hidden, tanh_cell, out=d_o)
     d_c += _times_tanh_slope(d_hidden.mul_(o), tanh_cell)
     _stop_beyond(clip, d_c, cell)
@@ -187,8 +204,8 @@ def _step_backward(
     torch.mul(d_c, before, out=d_f)
     torch.mul(d_c, i, out=d_g)
     d_c *= f
-    half = 2 * g.shape[1]
-    _times_sigmoid_slope(d_gates[:, :half], gates[:, :half])
+    half = 2 * g.shape[-1]
+    _times_sigmoid_slope(d_gates[..., :half], gates[..., :half])
     _times_tanh_slope(d_g, g)
     _times_sigmoid_slope(d_o, o)
 
@@ -206,33 +223,27 @@ def _blocks(batch_sizes: list[int], row_bytes: int) -> list[list[int]]:
     return blocks
 
 
-class _LSTM(torch.autograd.Function):
-    """`run_lstm` with its gradient: back-propagation through time (Werbos 1990)."""
+class _LSTMs(torch.autograd.Function):
+    """`run_lstms` with its gradient: back-propagation through time (Werbos 1990)."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        w_ih: Tensor,
-        w_hh: Tensor,
-        bias: Tensor,
-        w_hr: Tensor | None,
-        h: Tensor,
-        c: Tensor,
-        batch_sizes: list[int],
-        clips: Clips,
-        dtype: torch.dtype,
+        ctx: Any, batch_sizes: list[int], h: Tensor, c: Tensor, clips: Clips, dtype: torch.dtype, *flat: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        ctx.batch_sizes, ctx.clips, ctx.x_dtype, ctx.kind = batch_sizes, clips, x.dtype, x.device.type
+        """Arguments of `run_lstms`; `flat` are the rows and the parameters of the D layers, one layer after another."""
+        n_layers = len(flat) // (1 + _N_WEIGHTS)
+        xs = cast("tuple[Tensor, ...]", flat[:n_layers])
+        ctx.batch_sizes, ctx.clips, ctx.x_dtype, ctx.kind = batch_sizes, clips, xs[0].dtype, h.device.type
         ctx.set_materialize_grads(False)
         kept = _Kept()
         with torch.autocast(ctx.kind, enabled=False):
-            x = x.to(dtype)
-            result = _forward(x, batch_sizes, h, c, LSTMWeights(w_ih, w_hh, bias, w_hr), clips, kept)
-        previous = torch.cat(kept.previous)
-        projected = None if w_hr is None else torch.cat(kept.projected)
+            xs = tuple(x.to(dtype) for x in xs)
+            result = _forward(xs, batch_sizes, h, c, _weights_of(flat[n_layers:]), clips, kept)
+        previous = torch.cat(kept.previous, 1)
+        projected = None if flat[-1] is None else torch.cat(kept.projected, 1)
         blocks = (*kept.gates, *kept.cells, *kept.tanh_cells, *kept.hidden)
-        ctx.save_for_backward(w_ih, w_hh, w_hr, x, c, previous, projected, *blocks)
+        ctx.save_for_backward(*xs, *flat[n_layers:], c, previous, projected, *blocks)
+        ctx.n_layers = n_layers
         return result
 
     @staticmethod
@@ -241,69 +252,85 @@ class _LSTM(torch.autograd.Function):
         ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         with torch.autocast(ctx.kind, enabled=False):
-            return *_backward(ctx, d_output, d_h, d_c), None, None, None, None, None
+            return None, None, None, None, None, *_backward(ctx, d_output, d_h, d_c)
 
 
-def _backward(ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> tuple[Tensor | None, ...]:
-    """The gradients of x, W_ih, W_hh, b and W_hr."""
+_N_WEIGHTS = len(LSTMWeights._fields)
+
+
+def _weights_of(flat: Sequence[Tensor | None]) -> list[LSTMWeights]:
+    """The parameters of each layer, out of those of all of them."""
+    parts = [flat[start : start + _N_WEIGHTS] for start in range(0, len(flat), _N_WEIGHTS)]
+    return [LSTMWeights(*cast("tuple[Tensor, Tensor, Tensor, Tensor | None]", part)) for part in parts]
+
+
+def _backward(ctx: Any, d_output: Tensor | None, d_h: Tensor | None, d_c: Tensor | None) -> list[Tensor | None]:
+    """The gradients of the rows of all layers, and of W_ih, W_hh, b and W_hr of each layer."""
     # Read once: hooks that keep them elsewhere or compute them anew, as checkpointing does, run at each reading.
-    w_ih, w_hh, w_hr, x, c_0, previous, projected, *blocks = ctx.saved_tensors
-    batch_sizes, clips = ctx.batch_sizes, ctx.clips
-    cut = _blocks(batch_sizes, 4 * c_0.shape[1] * c_0.element_size())
+    saved, n_layers = ctx.saved_tensors, ctx.n_layers
+    xs, saved = saved[:n_layers], saved[n_layers:]
+    weights, (c_0, previous, projected, *blocks) = (
+        _weights_of(saved[: _N_WEIGHTS * n_layers]),
+        saved[_N_WEIGHTS * n_layers :],
+    )
+    batch_sizes, clips, dtype = ctx.batch_sizes, ctx.clips, xs[0].dtype
+    cut = _blocks(batch_sizes, n_layers * 4 * c_0.shape[-1] * c_0.element_size())
     hidden = blocks[-len(cut) :]
-    of_each_step = [part for block, sizes in zip(blocks, cut * 4, strict=True) for part in block.split(sizes)]
+    of_each_step = [part for block, sizes in zip(blocks, cut * 4, strict=True) for part in block.split(sizes, 1)]
     t = len(batch_sizes)
     gates, cells, tanh_cells = of_each_step[:t], of_each_step[t : 2 * t], of_each_step[2 * t : 3 * t]
 
-    want_x, *want_weights = ctx.needs_input_grad[:5]
-    d_x = torch.empty_like(x, dtype=ctx.x_dtype) if want_x else None
-    d_w_ih, d_w_hh, d_bias, d_w_hr = (
-        torch.zeros_like(w) if wanted else None
-        for w, wanted in zip((w_ih, w_hh, w_ih[:, 0], w_hr), want_weights, strict=True)
-    )
-    w_ih, w_hh = w_ih.to(x.dtype), w_hh.to(x.dtype)
+    wanted = ctx.needs_input_grad[5:]
+    d_xs = [torch.empty_like(x, dtype=ctx.x_dtype) if want else None for x, want in zip(xs, wanted, strict=False)]
+    flat = zip((w for each in weights for w in each), wanted[n_layers:], strict=True)
+    d_flat = [torch.zeros_like(w) if w is not None and want else None for w, want in flat]
+    d_w_ih, d_w_hh, d_bias, d_w_hr = (d_flat[i::_N_WEIGHTS] for i in range(_N_WEIGHTS))
+    weights = [each.each(lambda w: w.to(dtype)) for each in weights]
     # A row that ends early keeps the gradient of its final state here until the loop comes to its last step.
-    d_h = c_0.new_zeros(len(c_0), w_hh.shape[1]) if d_h is None else d_h.clone()
+    d_h = c_0.new_zeros(*c_0.shape[:2], weights[0].hh.shape[1]) if d_h is None else d_h.clone()
     d_c = torch.zeros_like(c_0) if d_c is None else d_c.clone()
-    d_projected = None  # as of W_hr
-    if w_hr is not None:
-        w_hr, d_projected = w_hr.to(x.dtype), torch.empty_like(projected)
+    d_projected = None if projected is None else torch.empty_like(projected)  # as of W_hr
     d_hidden_0, d_gates_0 = torch.empty_like(c_0), torch.empty_like(gates[0])
-    row = len(x)
+    row = len(xs[0])
     # A product of another dtype cannot be added in place to the gradient, so there it is better to have only one.
-    for sizes in reversed(cut if x.dtype == c_0.dtype else [batch_sizes]):
+    for sizes in reversed(cut if dtype == c_0.dtype else [batch_sizes]):
         rows = slice(row - sum(sizes), row)
-        d_z = x.new_empty(sum(sizes), 4 * c_0.shape[1])  # of the gates, in the dtype of the products
+        # Of the gates, in the dtype of the products.
+        d_z = c_0.new_empty(n_layers, sum(sizes), 4 * c_0.shape[-1], dtype=dtype)
         for n in reversed(sizes):
             t, row = t - 1, row - n
-            here, d_h_t, d_hidden = slice(row, row + n), d_h[:n], d_hidden_0[:n]
+            here, d_h_t, d_hidden = slice(row, row + n), d_h[:, :n], d_hidden_0[:, :n]
             if d_output is not None:
-                d_h_t += d_output[here]
+                d_h_t += d_output[:, here]
             if d_projected is None:
                 d_hidden.copy_(d_h_t)
             else:
-                _stop_beyond(clips.projection, d_h_t, projected[here])
-                d_projected[here] = d_h_t
-                d_hidden.copy_(torch.mm(d_projected[here], w_hr))
-            before = c_0 if t == 0 else cells[t - 1][:n]
+                _stop_beyond(clips.projection, d_h_t, projected[:, here])
+                d_projected[:, here] = d_h_t
+                for i, w in enumerate(weights):
+                    d_hidden[i].copy_(product(d_projected[i, here], cast("Tensor", w.hr)))
+            before = c_0 if t == 0 else cells[t - 1][:, :n]
             if t > 0 and clips.cell is not None:
                 before = before.clamp(-clips.cell, clips.cell)
-            d_z_t = d_z[row - rows.start :][:n]
-            d_gates = d_z_t if x.dtype == c_0.dtype else d_gates_0[:n]
-            _step_backward(d_hidden, d_c[:n], gates[t], cells[t], tanh_cells[t], before, clips.cell, d_gates)
+            d_z_t = d_z[:, row - rows.start :][:, :n]
+            d_gates = d_z_t if dtype == c_0.dtype else d_gates_0[:, :n]
+            _step_backward(d_hidden, d_c[:, :n], gates[t], cells[t], tanh_cells[t], before, clips.cell, d_gates)
             if d_gates is not d_z_t:
                 d_z_t.copy_(d_gates)
-            if d_bias is not None:
-                d_bias += d_gates.sum(0)
-            d_h_t.copy_(torch.mm(d_z_t, w_hh))
-        if d_x is not None:
-            d_x[rows] = torch.mm(d_z, w_ih)
-        _add_product(d_w_ih, d_z, x[rows])
-        _add_product(d_w_hh, d_z, previous[rows])
+            for i, w in enumerate(weights):
+                if (d_b := d_bias[i]) is not None:
+                    d_b += d_gates[i].sum(0)
+                d_h_t[i].copy_(product(d_z_t[i], w.hh))
+        for i, (x, d_x, w) in enumerate(zip(xs, d_xs, weights, strict=True)):
+            if d_x is not None:
+                d_x[rows] = product(d_z[i], w.ih)
+            _add_product(d_w_ih[i], d_z[i], x[rows])
+            _add_product(d_w_hh[i], d_z[i], previous[i, rows])
     if d_projected is not None:
-        for part, block in zip(d_projected.split([len(block) for block in hidden]), hidden, strict=True):
-            _add_product(d_w_hr, part, block)
-    return d_x, d_w_ih, d_w_hh, d_bias, d_w_hr
+        for part, block in zip(d_projected.split([block.shape[1] for block in hidden], 1), hidden, strict=True):
+            for i, d_w in enumerate(d_w_hr):
+                _add_product(d_w, part[i], block[i])
+    return [*d_xs, *d_flat]
 
 
 def _times_sigmoid_slope(gradient: Tensor, y: Tensor) -> Tensor:

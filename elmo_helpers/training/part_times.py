@@ -43,10 +43,13 @@ class PartTimes:
 
         Those of training: what an evaluation runs belongs to the evaluation.
         """
-        layers = [*model.forward_layers, *model.backward_layers]
-        parts = {model.char_cnn: "character CNN", model.predictor: "softmax: loss and its gradients"}
+        parts: dict[nn.Module, str] = {
+            model.char_cnn: "character CNN",
+            model.side_by_side: "LSTMs",
+            model.predictor: "softmax: loss and its gradients",
+        }
         with ExitStack() as hooks:
-            for module, name in [*parts.items(), *((layer, "LSTMs") for layer in layers)]:
+            for module, name in parts.items():
                 hooks.callback(self._hook(module, name))
             yield
 

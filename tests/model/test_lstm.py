@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from conftest import needs_bf16
+from elmo_helpers.model import lstm
 from elmo_helpers.model.lstm import LSTMLayer, reverse_within_lengths
 
 # Of the reference, not of ours: PyTorch says that its projected LSTM runs on the slow path.
@@ -98,8 +99,8 @@ def test_both_ways_to_compute_agree():
     x = torch.randn(4, 9, 3)
     lengths = torch.full((4,), 9)
     state = torch.randn(4, 6), torch.randn(4, 6)
-    fused, stepwise = layer._fused(x, *state), layer._stepwise(x, lengths, *state)
-    for a, b in zip((fused[0], *fused[1]), (stepwise[0], *stepwise[1]), strict=True):
+    (output,), h, c = lstm._stepwise([layer], [x], lengths, *(s[None] for s in state))
+    for a, b in zip(layer.fused(x, *state), (output, h[0], c[0]), strict=True):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
 
 

@@ -7,6 +7,7 @@ import torch
 
 import elmo_helpers.model.lstm_kernel as kernel
 from conftest import needs_bf16
+from elmo_helpers.model import lstm
 from elmo_helpers.model.lstm import LSTMLayer
 
 LENGTHS = torch.tensor([5, 1, 7, 7, 3])
@@ -59,7 +60,8 @@ def test_outputs_states_and_gradients_equal_a_plain_loop(projection, cell_clip, 
     if cell_clip is not None or (projection and projection_clip is not None):
         assert sum(row[3] for row in rows) > 5, "the weights must be large enough that clipping acts"
 
-    output, (h, c) = layer._stepwise(x, LENGTHS, *start)
+    (output,), h, c = lstm._stepwise([layer], [x], LENGTHS, *(s[None] for s in start))
+    (h,), (c,) = h, c
     assert output.shape == (5, 8, layer.output_dim)
     for r, n in enumerate(LENGTHS):
         torch.testing.assert_close(output[r, :n], rows[r][0])
@@ -67,6 +69,33 @@ def test_outputs_states_and_gradients_equal_a_plain_loop(projection, cell_clip, 
         torch.testing.assert_close(c[r], rows[r][2])
     value = sum((output[r, :n] * w_output[r]).sum() for r, n in enumerate(LENGTHS)) + (h * w_h).sum() + (c * w_c).sum()
     for a, b in zip(torch.autograd.grad(value, inputs), expected, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("projection", [None, 4])
+def test_two_layers_side_by_side_are_two_layers(projection):
+    """Each with weights, inputs and states of its own; one of them without a gradient of its input."""
+    layers = [make_layer(projection), make_layer(projection)]
+    for p in layers[1].parameters():
+        torch.nn.init.normal_(p)
+    xs = [torch.randn(5, 7, 3, dtype=torch.double, requires_grad=i == 0) for i in range(2)]
+    state = tuple(torch.randn(2, 5, width).double() / 4 for width in (layers[0].output_dim, 6))
+    leaves = [xs[0], *layers[0].parameters(), *layers[1].parameters()]
+
+    outputs, states = lstm.run_layers(layers, xs, LENGTHS, state=state, return_states=True)
+    alone = [
+        layer(x, LENGTHS, state=(h, c), return_states=True) for layer, x, h, c in zip(layers, xs, *state, strict=True)
+    ]
+    real = torch.arange(7) < LENGTHS[:, None]
+    value, expected = 0, 0
+    for i, (output, (h, c)) in enumerate(alone):
+        torch.testing.assert_close(outputs[i][real], output[real])
+        torch.testing.assert_close(states[0][i], h)
+        torch.testing.assert_close(states[1][i], c)
+        w_output, w_h, w_c = (torch.randn_like(t) for t in (output[real], h, c))
+        value = value + (outputs[i][real] * w_output).sum() + (states[0][i] * w_h).sum() + (states[1][i] * w_c).sum()
+        expected = expected + (output[real] * w_output).sum() + (h * w_h).sum() + (c * w_c).sum()
+    for a, b in zip(torch.autograd.grad(value, leaves), torch.autograd.grad(expected, leaves), strict=True):
         torch.testing.assert_close(a, b)
 
 
