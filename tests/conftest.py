@@ -1,8 +1,11 @@
-"""Small corpora and models that many tests use."""
+"""Small corpora and models that many tests use, and how the tests share the cores."""
 
+import itertools
+import multiprocessing
 import os
 
 import hypothesis
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,8 +19,27 @@ hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
-# Tiny models are computed faster by one thread than by several that wait for each other.
+# Tiny models are computed faster by one thread than by several that wait for each other, which holds also for the
+# workers of `make test`, one a core, and for processes that a test starts.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# What is forked from a process that has loaded all this begins at once. An optimizer would load torch._dynamo.
+multiprocessing.set_forkserver_preload(
+    ["pytest", "hypothesis", "torch._dynamo", "elmo_helpers.training.trainer", "elmo_helpers.encoding.corpus_encoding"]
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The cores that this process may use; xdist would count neither threads of a core nor what a container allows."""
+    return joblib.cpu_count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first, so that no worker is left with one when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
 
 # On another processor bfloat16 is refused, which `without_bf16` shows on every one.
 needs_bf16 = pytest.mark.skipif(
@@ -76,6 +98,15 @@ def assert_same_numbers(found: torch.Tensor | np.ndarray, wanted: torch.Tensor |
 def without_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
     """A processor without instructions for bfloat16."""
     monkeypatch.setattr(precision, "has_bf16", lambda device: False)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made, but not drawn, which takes most of a widget's time: each has its number in place of a PNG."""
+    numbers = itertools.count()
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda self, file, **settings: file.write(b"%d" % next(numbers))
+    )
 
 
 @pytest.fixture

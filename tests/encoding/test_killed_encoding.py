@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import read_output
 import torch
 
 from elmo_helpers.encoding.corpus_encoding import encode_file
+from forked import run_together
 
 ROWS, WINDOW = 3_000, 40
 
@@ -64,9 +63,7 @@ def test_killed_at_random_moments_and_gone_on_with(toy_model, source, tmp_path, 
     arguments = (str(tmp_path / "model"), str(source))
     encode(*arguments, str(tmp_path / f"whole-{name}"), False, options)
 
-    # Processes forked from one that has loaded PyTorch start in no time.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "elmo_helpers.encoding.corpus_encoding"])
     output, moments, killed, seen = tmp_path / name, random.Random(0), 0, set()
     parts = tmp_path / f"{name}.parts"
     while True:
@@ -102,20 +99,13 @@ def test_two_processes_make_what_one_makes(toy_model, source, tmp_path):
     toy_model.save(tmp_path / "model")
     options = {"level": "titles", "layers": "average"}
     encode(str(tmp_path / "model"), str(source), str(tmp_path / "one.parquet"), False, options)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "elmo_helpers", "encode"]
-    command += ["model", "titles.txt", "two.parquet", "--level", "titles", "--layers", "average", "--device", "cpu"]
-    command += ["--window", str(WINDOW), "--no-progress"]
-
-    def run(*more: str) -> subprocess.CompletedProcess:
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [*command, *more], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-
-    done = run()
-    assert done.returncode == 0, done.stderr
+    command = ["encode", "model", "titles.txt", "two.parquet", "--level", "titles", "--layers", "average"]
+    command += ["--device", "cpu", "--window", str(WINDOW), "--no-progress"]
+    done = run_together(2, tmp_path, *command)
+    assert [process.code for process in done] == [0, 0], done
     assert_same(tmp_path / "two.parquet", tmp_path / "one.parquet")
-    assert len(done.stdout.splitlines()) == 2, "one process speaks"
-    refused = run()
-    assert refused.returncode != 0
-    assert "two.parquet is there already" in refused.stderr
+    assert [len(process.out.splitlines()) for process in done] == [2, 0], "one process speaks"
+    first, second = run_together(2, tmp_path, *command)
+    assert (first.code, second.code) == (1, 1)
+    assert "two.parquet is there already" in first.err
+    assert "The main process has refused" in second.err

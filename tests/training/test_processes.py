@@ -1,7 +1,6 @@
 """Several processes follow one process, and agree about everything that must be the same."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,11 @@ import pandas as pd
 import pytest
 
 from conftest import corpus_of
+from forked import run_together
 
 STEPS = 50
+TRAIN = ["--preset", "tiny", "--epochs", "none", "--steps", str(STEPS), "--log-every", "1", "--batch-size", "15"]
+TRAIN += ["--evaluate-every", "20", "--learning-rate", "0.01", "--device", "cpu", "--no-progress"]
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +28,29 @@ def corpus(tmp_path_factory) -> Path:
     return path
 
 
-def train(corpus: Path, directory: Path, processes: int, *options: str) -> pd.DataFrame:
+def train(corpus: Path, directory: Path, processes: int, *options: str, torchrun: bool = False) -> pd.DataFrame:
     """Train from the command line in so many processes; the table of steps."""
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
-    command = [sys.executable, *launch, "-m", "elmo_helpers", "train", str(corpus), str(directory), "--preset", "tiny"]
-    command += ["--epochs", "none", "--steps", str(STEPS), "--log-every", "1", "--batch-size", "15"]
-    command += ["--evaluate-every", "20", "--learning-rate", "0.01"]
-    command += ["--device", "cpu", "--no-progress", *options]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
+    arguments = ["train", str(corpus), str(directory), *TRAIN, *options]
+    if torchrun:
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+        subprocess.run([*launch, "-m", "elmo_helpers", *arguments], check=True, timeout=300)
+    else:
+        done = run_together(processes, corpus.parent, *arguments)
+        assert [process.code for process in done] == [0] * processes, done
     assert json.loads((directory / "training" / "run.json").read_text())["processes"] == processes
     return pd.read_csv(directory / "training" / "steps.csv")
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "torchrun"),
     [
-        ("--softmax", "adaptive", "--batch-size", "15"),  # an odd batch: the shares differ
-        ("--softmax", "sampled", "--n-negatives", "20", "--feed", "streams", "--batch-size", "16"),
+        (("--softmax", "adaptive", "--batch-size", "15"), True),  # an odd batch: the shares differ
+        (("--softmax", "sampled", "--n-negatives", "20", "--feed", "streams", "--batch-size", "16"), False),
     ],
     ids=["titles", "streams"],
 )
-def test_two_processes_follow_one(corpus, tmp_path, options):
-    one, two = (train(corpus, tmp_path / str(n), n, *options) for n in (1, 2))
+def test_two_processes_follow_one(corpus, tmp_path, options, torchrun):
+    one, two = train(corpus, tmp_path / "1", 1, *options), train(corpus, tmp_path / "2", 2, *options, torchrun=torchrun)
     assert len(one) == len(two) == STEPS
     np.testing.assert_allclose(two.loss, one.loss, atol=1e-4, rtol=0)
     np.testing.assert_allclose(two.gradient_norm, one.gradient_norm, atol=1e-3, rtol=0)

@@ -28,7 +28,7 @@ from elmo_helpers import (
 TINY = replace(BiLMConfig.preset("tiny"), dropout=0.1)
 STREAMS = TrainingConfig(
     epochs=None,
-    steps=1500,
+    steps=600,
     feed="streams",
     batch_size=4,
     unroll_steps=5,
@@ -36,12 +36,12 @@ STREAMS = TrainingConfig(
     learning_rate=0.2,
     loss_factor=20.0,
     halve_after=2,
-    evaluate_every=60,
-    checkpoint_every=25,
+    evaluate_every=24,
+    checkpoint_every=10,
     log_every=7,
 )
 TITLES = TrainingConfig(
-    epochs=40, batch_size=4, learning_rate=0.01, final_learning_rate=0.0001, warmup_steps=20, checkpoint_every=10
+    epochs=16, batch_size=4, learning_rate=0.01, final_learning_rate=0.0001, warmup_steps=20, checkpoint_every=10
 )
 
 
@@ -94,9 +94,7 @@ def test_killed_at_random_moments_and_gone_on_with(tmp_path, config, softmax, ki
     assert len(shards) == 4
     run(corpus, str(tmp_path / "whole"), softmax, config, False)
 
-    # Processes forked from one that has loaded PyTorch start in no time.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "elmo_helpers.training.trainer"])
     moments, killed, directory = random.Random(0), 0, tmp_path / "killed"
     while True:
         seen = checkpoints(directory)
@@ -109,7 +107,7 @@ def test_killed_at_random_moments_and_gone_on_with(tmp_path, config, softmax, ki
                 further -= len(now) > 0 and now[-1:] != seen[-1:]
                 seen = now
                 time.sleep(0.001)
-            time.sleep(moments.uniform(0, 0.05))
+            time.sleep(moments.uniform(0, 0.02))
             if process.is_alive():
                 os.kill(process.pid, signal.SIGKILL)
                 killed += 1

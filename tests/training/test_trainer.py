@@ -221,14 +221,14 @@ def test_fine_tuning_on_other_words(toy_corpus):
 def test_every_way_to_train_learns(softmax, feed, optimizer):
     corpus = corpus_of(TOY_TITLES + MORE_TITLES)
     config = replace(TINY, softmax=softmax, n_negatives=20)
-    rate, factor, fall = {
-        "adam": (0.02, 1, 0.8),
-        "adamw": (0.02, 1, 0.8),
-        "adagrad": (0.3, 20, 0.9),
-        "sgd": (1.0, 1, 0.95),
+    epochs, rate, factor, fall = {
+        "adam": (12, 0.03, 1, 0.8),
+        "adamw": (12, 0.03, 1, 0.8),
+        "adagrad": (25, 0.3, 20, 0.9),
+        "sgd": (12, 1.0, 1, 0.95),
     }[optimizer]
     settings = TrainingConfig(
-        epochs=25,
+        epochs=epochs,
         feed=feed,
         batch_size=4,
         unroll_steps=5,

@@ -114,6 +114,7 @@ def test_the_pictures_follow_the_controls():
     assert plt.get_fignums() == []
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("typed", WRONG)
 def test_what_cannot_be_read_is_said_and_the_last_word_stays(typed):
     explorer = CharacterExplorer(cnn_of(), WORDS, word="nation")

@@ -76,6 +76,7 @@ def test_sliders_move_all_of_it(explorer):
     assert set(explorer.map.clusters.tolist()) == {0, 1}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_gamma_leaves_cosines_and_clusters(explorer):
     before, clusters = rows_of(explorer.table.value), explorer.map.clusters
     explorer.gamma.value = 2.0
@@ -92,6 +93,7 @@ def test_layer_0_is_a_single_point(explorer):
     assert explorer.message.text == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_shares_that_are_all_zero_are_told_and_the_map_stays(explorer):
     for slider in explorer.shares[:-1]:
         slider.value = 0
@@ -118,6 +120,7 @@ def test_other_words(toy_model, word, n):
     check(explorer)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_once_and_twice(toy_model):
     for n in (1, 2):
         explorer = ContextExplorer(Encoder(toy_model), ["the old dog", "a dog ran"][:n], "dog", n_clusters=5)
@@ -129,6 +132,7 @@ def test_once_and_twice(toy_model):
         check(explorer)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("typed", ["unheard-of", "", "  ", "old dog", "\ud800"])
 def test_what_cannot_be_found_is_said_and_the_map_stays(explorer, typed):
     before = explorer.occurrences, explorer.picture.value
@@ -163,6 +167,7 @@ def test_of_many_occurrences_some_are_drawn(toy_model):
     assert "drawn at random" in explorer.note.value
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sliders_begin_at_the_encoders_mix(toy_model):
     mix = ScalarMix(3, [0.0, 1.0, 2.0])
     with torch.no_grad():
@@ -172,6 +177,7 @@ def test_sliders_begin_at_the_encoders_mix(toy_model):
     assert explorer.gamma.value == pytest.approx(3.5)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_control_is_labelled(explorer):
     for control in [explorer.word, *explorer.shares, explorer.gamma, explorer.n_clusters, explorer.occurrence]:
         assert control.description

@@ -60,6 +60,7 @@ def test_the_strip_shows_the_scores(model, monkeypatch):
     assert drawn[0].images[0].get_clim()[1] == pytest.approx(math.log2(len(model.vocabulary) - 1))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_word_has_a_button_of_its_own(model):
     explorer = DirectionExplorer(model, TITLE)
     labels = [label for label, _ in explorer.words.options]
@@ -68,6 +69,7 @@ def test_each_word_has_a_button_of_its_own(model):
     assert explorer.words.layout.display is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_chosen_word_shows_both_of_its_probabilities(model):
     explorer = DirectionExplorer(model, TITLE)
     (scores,) = Scorer(model).score([TITLE])
@@ -78,6 +80,7 @@ def test_the_chosen_word_shows_both_of_its_probabilities(model):
         assert f"word {i + 1} of 6" in explorer.detail.value
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("i", [0, 2, 5])
 def test_likely_words_are_sorted_and_share_less_than_all(model, i):
     explorer = DirectionExplorer(model, TITLE, n_words=5)
@@ -95,6 +98,7 @@ def test_likely_words_are_sorted_and_share_less_than_all(model, i):
         assert all(fill.word in explorer.likely.tooltip for fill in fills)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("word", ["bird", "cat"])
 def test_likely_words_do_not_depend_on_the_word_that_stands_there(model, word):
     explorer = DirectionExplorer(model, f"the old man fed the {word}")
@@ -103,6 +107,7 @@ def test_likely_words_do_not_depend_on_the_word_that_stands_there(model, word):
     assert explorer.likely_words("both") == expected
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_a_word_scores_is_what_it_is_given_among_the_likely_ones(model):
     explorer = DirectionExplorer(model, TITLE, n_words=20)
     (scores,) = Scorer(model).score([TITLE])
@@ -136,6 +141,7 @@ def test_the_pictures_follow_the_controls(model):
     assert plt.get_fignums() == []
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("typed", [" ", "\t", "word " * 400, "x" * 100_000, "the 🙂", "naïve", "日本", "\ud83d", ""])
 def test_what_cannot_be_read_is_said_and_the_last_title_stays(typed):
     explorer = DirectionExplorer(model_of(), TITLE)
@@ -153,13 +159,14 @@ def test_what_cannot_be_read_is_said_and_the_last_title_stays(typed):
 
 @pytest.mark.parametrize("typed", ["the 🙂", "日本", "$\\q$ $5$", "___ ___", "<b>", "x" * 300, "<unk>"])
 def test_with_bytes_every_title_can_be_read(typed):
-    explorer = DirectionExplorer(model_of("utf8"), "home")
+    explorer = DirectionExplorer(model_of("utf8"))
     explorer.title.value = typed
     assert explorer.message.text == ""
     assert len(explorer.words.options) == len(typed.split())
     assert "<b>" not in explorer.detail.value.replace("<b>p =", "")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_unknown_word_is_said_to_be_one(model):
     explorer = DirectionExplorer(model, "the unheard cat")
     assert "vocabulary" not in explorer.detail.value
@@ -189,6 +196,7 @@ def test_every_control_has_a_description(model):
     assert all(control.description for control in (explorer.title, explorer.words, explorer.n_words))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_saved_model_is_loaded_and_one_without_a_softmax_refused(tmp_path, model):
     model.save(tmp_path / "model")
     assert state(DirectionExplorer(tmp_path / "model", TITLE))[2:] == state(DirectionExplorer(model, TITLE))[2:]

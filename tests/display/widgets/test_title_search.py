@@ -60,6 +60,7 @@ def test_nearest_titles(search, encoder, title, pooling):
     assert plt.imread(io.BytesIO(search.picture.value)).ndim == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_title_finds_itself(search):
     found = search.search(TITLES[0], 1)
     assert found.index.tolist() == [0]
@@ -75,6 +76,7 @@ def test_the_figure_counts_as_many_as_the_slider_says(search):
     assert search.picture.value != picture
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_vectors_are_made_where_there_are_none(encoder, search):
     own = TitleSearch(encoder, TITLES, DATES, title="the old dog")
     assert own.nearest[:5].tolist() == search.nearest.tolist()
@@ -83,6 +85,7 @@ def test_vectors_are_made_where_there_are_none(encoder, search):
     assert rows_of(of_tokens.table.value)[0][2:] == ["no date", "home"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("typed", ["", "   ", "\ud800"])
 def test_what_cannot_be_searched_is_said(search, typed):
     before = search.nearest.tolist(), search.table.value
@@ -101,6 +104,7 @@ def test_at_first_nothing_is_searched(encoder):
     assert search.nearest.tolist() == [0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_control_is_labelled(search):
     assert search.title.description
     assert search.pooling.description
@@ -139,6 +143,7 @@ def test_a_time_with_a_zone_is_a_day_of_its_own_place(encoder):
     assert TitleSearch(encoder, ["a", "b"], dates).search("a").date.tolist() == [pd.Timestamp("2001-01-01")] * 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_bad_questions(search):
     with pytest.raises(ElmoHelpersError, match="n=0"):
         search.search("home", 0)
