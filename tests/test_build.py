@@ -31,6 +31,13 @@ axes.plot(range(COUNT))
 plt.show()
 print("below the figure")
 """
+SHORT = """\
+# %% tags=["parameters"]
+COUNT = 3
+
+# %%
+print(COUNT)
+"""
 
 
 @pytest.fixture
@@ -66,8 +73,8 @@ def test_two_builds_give_the_same_bytes(write):
 
 
 def test_changed_cells_are_named(write):
-    build.build(write(NOTEBOOK))
-    assert build.build(write(NOTEBOOK.replace("below", "under"))) == "changed in 1 of 4 cells (01-003)"
+    build.build(write(SHORT))
+    assert build.build(write(SHORT.replace("print(", "print(-"))) == "changed in 1 of 2 cells (01-001)"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,7 @@ def test_changed_cells_are_named(write):
         ("COUNT / 0", "ZeroDivisionError: division by zero"),
         ("import warnings\nwarnings.warn('careful')", "UserWarning: careful"),
         ("import sys\nprint('aside', file=sys.stderr)", "aside"),
-        ("import time\ntime.sleep(60)", "longer than 8 seconds"),
+        ("import time\ntime.sleep(60)", "longer than 4 seconds"),
         ("import ipywidgets\nipywidgets.interact(lambda x: 1 / x, x=ipywidgets.IntSlider(0))", "ZeroDivisionError"),
         ("import os\nos._exit(1)", "The kernel died"),
         ("object()", "memory address in its text/plain: at 0x"),
@@ -84,34 +91,34 @@ def test_changed_cells_are_named(write):
     ],
 )
 def test_a_failing_cell_leaves_the_old_file(write, tmp_path, capsys, last_cell, message):
-    path = write(f"{NOTEBOOK}\n# %%\n{last_cell}\n")
+    path = write(f"{SHORT}\n# %%\n{last_cell}\n")
     old = path.with_suffix(".ipynb")
     old.write_text("old")
-    assert build.main(["01", "--timeout", "8"], directory=tmp_path) == 1
+    assert build.main(["01", "--timeout", "4"], directory=tmp_path) == 1
     error = capsys.readouterr().err
     assert "01_try.py" in error
-    assert "01-004" in error
+    assert "01-002" in error
     assert message in error
     assert old.read_text() == "old"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["01_try.ipynb", "01_try.py"]
 
 
 def test_values_are_put_after_the_parameters(write):
-    notebook = build.clean(build.run_notebook(write(NOTEBOOK), {"COUNT": 1}, timeout=60))
-    assert notebook.cells[2].source == "COUNT = 1"
-    assert outputs(notebook)[0].text == "0\n"
+    notebook = build.clean(build.run_notebook(write(SHORT), {"COUNT": 1}, timeout=60))
+    assert notebook.cells[1].source == "COUNT = 1"
+    assert outputs(notebook)[0].text == "1\n"
 
 
 def test_values_for_what_is_no_parameter_are_refused(write):
     with pytest.raises(ValueError, match="has no parameter SIZE; it has COUNT"):
-        build.run_notebook(write(NOTEBOOK), {"SIZE": 1}, timeout=60)
+        build.run_notebook(write(SHORT), {"SIZE": 1}, timeout=60)
     with pytest.raises(ValueError, match="has 0 cells tagged parameters"):
         build.run_notebook(write("# %%\nCOUNT = 3\n"), {"COUNT": 1}, timeout=60)
 
 
 def test_widgets_are_left_out(write):
     cell = "\n# %%\nimport ipywidgets\nipywidgets.interact(lambda x: print(x), x=(0, 3))\nipywidgets.IntSlider()\n"
-    notebook = build.clean(build.run_notebook(write(NOTEBOOK + cell), timeout=60))
+    notebook = build.clean(build.run_notebook(write(SHORT + cell), timeout=60))
     assert "widget" not in nbformat.writes(notebook).replace("ipywidgets", "")
 
 
@@ -180,7 +187,7 @@ def test_what_is_typed_into_the_py_while_it_runs_is_newer_than_the_ipynb(write):
 @pytest.fixture
 def edited_alone(write):
     """A pair that was built, and whose .ipynb an editor has saved since, without the .py."""
-    path = write(NOTEBOOK)
+    path = write(SHORT)
     target = path.with_suffix(".ipynb")
     notebook = build.read_notebook(path)
     notebook.cells[-1].source += "\nprint('typed elsewhere')"

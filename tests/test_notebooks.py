@@ -81,7 +81,7 @@ def test_frame_of_the_notebook(name):
 
 def run(name: str, folder: Path, **parameters: object) -> nbformat.NotebookNode:
     """Run a notebook with small values and all of its data in `folder`."""
-    write_titles(folder / "title_text.csv")
+    write_titles(folder / "title_text.csv", per_document=4)
     return build.run_notebook(FOLDER / f"{name}.py", small_parameters(name, folder) | parameters, timeout=TIMEOUT)
 
 

@@ -140,27 +140,28 @@ def test_what_is_no_directory(directory):
         write_projector(directory, np.zeros((1, 3)), ["a"])
 
 
-@pytest.mark.parametrize("limit", [0, 5000])
-def test_a_full_disk_is_one_sentence(tmp_path, limit):
+def test_a_full_disk_is_one_sentence(tmp_path):
     """In a process of its own, where TensorBoard's thread would be heard, too."""
-    place = write_projector(tmp_path / "p", np.ones((3, 2)), list("abc"))
-    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    places = {limit: write_projector(tmp_path / str(limit), np.ones((3, 2)), list("abc")) for limit in (0, 5000)}
+    before = {path: path.read_bytes() for place in places.values() for path in place.iterdir()}
     program = f"""
 import resource, signal
 import numpy as np
 from elmo_helpers import ElmoHelpersError
 from elmo_helpers.integrations.projector import write_projector
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-try:
-    write_projector({str(tmp_path / "p")!r}, np.zeros((5000, 2)), ["x"] * 5000)
-except ElmoHelpersError as error:
-    print(error)
+for limit in {list(places)}:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    try:
+        write_projector(f"{tmp_path}/{{limit}}", np.zeros((5000, 2)), ["x"] * 5000)
+    except ElmoHelpersError as error:
+        print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout.startswith(f"{tmp_path / 'p'} cannot be written (File too large)")
-    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+    for limit, line in zip(places, done.stdout.splitlines(), strict=True):
+        assert line.startswith(f"{tmp_path / str(limit)} cannot be written (File too large)")
+    assert {path: path.read_bytes() for place in places.values() for path in place.iterdir()} == before
 
 
 def test_a_configuration_that_is_a_pipe_is_refused(tmp_path):

@@ -1,6 +1,8 @@
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from itertools import islice
 from pathlib import Path
 
@@ -84,13 +86,6 @@ def test_tokens_do_not_depend_on_the_number_of_processes(titles):
     assert in_two == list(Tokenizer("en", processes=1)(titles))
 
 
-def test_joblib_goes_on_beside_it_in_one_process(no_small_inputs):
-    """Both share one pool of processes, whoever made it."""
-    for _ in range(2):
-        assert list(Tokenizer("en", processes=2)(["a b"] * 30)) == [["a", "b"]] * 30
-        assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(-3, 0)) == [3, 2, 1]
-
-
 def test_large_inputs_use_other_processes_and_keep_their_order(monkeypatch):
     titles = [f"title number {i}, isn't it?" for i in range(tokenization._SMALL + 1)]
     alone = list(Tokenizer("en", processes=1)(titles))
@@ -127,6 +122,14 @@ def test_an_error_among_the_titles_is_passed_on():
         list(Tokenizer("en", processes=2)(["fine"] * 30 + [float("nan")]))
 
 
+@pytest.mark.usefixtures("no_small_inputs")
+def test_joblib_goes_on_beside_it_in_one_process():
+    """Both share one pool of processes, whoever made it; that of the tests above, which cost seconds to make."""
+    for _ in range(2):
+        assert list(Tokenizer("en", processes=2)(["a b"] * 30)) == [["a", "b"]] * 30
+        assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(-3, 0)) == [3, 2, 1]
+
+
 def test_progress(capsys):
     assert list(Tokenizer("whitespace")(["a b", "c"], progress=True)) == [["a", "b"], ["c"]]
     assert "2/2" in capsys.readouterr().err
@@ -144,6 +147,30 @@ def test_a_pipeline_by_name_lends_its_tokenizer_alone(tmp_path):
     pipeline.to_disk(tmp_path / "mine")
     tokenizer = Tokenizer(str(tmp_path / "mine"))
     assert list(tokenizer(["zumbeispiel so"])) == [["zum", "beispiel", "so"]]
+
+
+def test_what_spacy_remembers_does_not_grow_with_the_text(blank, monkeypatch):
+    pipelines = []
+
+    def pipeline(name):
+        made = spacy.blank(name)
+        pipelines.append((weakref.ref(made), made.vocab))
+        return made
+
+    monkeypatch.setattr(tokenization, "_REMEMBERED", 500)
+    monkeypatch.setattr(tokenization, "_pipeline", pipeline)
+    titles = [f"w{i} isn't x{i}!" for i in range(1000)]
+    tokenization._splitter.cache_clear()
+    try:
+        found = list(Tokenizer("en", processes=1)(titles))
+        gc.collect()
+        alive = [made() is not None for made, _ in pipelines]
+    finally:
+        tokenization._splitter.cache_clear()
+    assert found == [[token.text for token in blank(title)] for title in titles]
+    assert alive == [False] * 3 + [True]
+    before = len(spacy.blank("en").vocab)
+    assert [len(vocab) - before <= 500 + len(found[0]) for _, vocab in pipelines] == [True] * 4
 
 
 @pytest.mark.parametrize("name", ["en_core_web_nowhere", "", "/nowhere", "numpy"])
