@@ -25,7 +25,8 @@ PRESET = "tutorial"  # sizes of the old tutorial's model
 CHARACTER_DIM = 16  # E, numbers in a learned character vector; None: one-hot, as the original
 SKIP_CONNECTIONS = True  # the second LSTM layer adds its input to its output
 DROPOUT = 0.1  # share of the numbers that are set to 0 in training
-SOFTMAX = "auto"  # over the words: "full", "sampled" or "adaptive"; "auto" samples where they are very many
+SOFTMAX = "auto"  # over the words: "full", "sampled" or "adaptive"; "auto" samples where they are many
+NEGATIVES = 2048  # words that a step of the sampled softmax draws
 EPOCHS = 3  # passes over the training titles
 FEED = "titles"  # each title by itself; "streams": as running text, which each title continues (as published)
 BATCH_SIZE = 64  # B, titles in a batch; of streams, how many are read side by side
@@ -219,7 +220,9 @@ display(
 
 # %%
 config = spelled(BiLMConfig.preset(PRESET), CHARACTER_DIM)
-config = replace(config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX)
+config = replace(
+    config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX, n_negatives=NEGATIVES
+)
 training = TrainingConfig(
     epochs=EPOCHS,
     feed=FEED,
@@ -293,7 +296,7 @@ model = result.model
 
 # %% [markdown]
 # The run's table of evaluations has a row for each of them. `tokens` were read until then, and `train_loss` is the mean
-# since the row before.
+# since the row before. With many words it is that of a sample of them, and too low to be compared: more below.
 
 # %%
 shown = ["epoch", "step", "tokens", "train_loss", "forward", "backward", "perplexity"]
@@ -375,7 +378,7 @@ print(json.dumps(results, indent=2))
 # ### What if there are 100,000 words?
 #
 # The **full** softmax scores all V words for each prediction, and only one of them is right. With a few thousand words
-# that is cheap; with ten times as many it is most of the work. There are two ways out:
+# that is cheap; with more it is most of the work. There are two ways out:
 #
 # - the **sampled** softmax, as published: in training only, score the right word and some others, the *negatives*, drawn
 #   anew at each step;
@@ -461,10 +464,11 @@ def adaptive_multiplications(n_words, width):
     return words.head.weight.numel() + np.diff(edges) @ classes
 
 
-width = BiLMConfig.preset("original").output_dim
+published = BiLMConfig.preset("original")
+width = published.output_dim
 costs = pd.DataFrame(index=pd.Index([10_000, 100_000, 800_000], name="V"))
 costs["full"] = costs.index * width
-costs["sampled"] = (np.minimum(config.n_negatives, costs.index - 1) + 1) * width
+costs["sampled"] = (np.minimum(published.n_negatives, costs.index - 1) + 1) * width
 costs["adaptive"] = [adaptive_multiplications(n_words, width) for n_words in costs.index]
 millions = costs.map(lambda n: f"{n / 1e6:.1f} million").rename(index="{:,}".format)
 millions.rename_axis(columns="multiplications a prediction")
@@ -473,11 +477,13 @@ millions.rename_axis(columns="multiplications a prediction")
 full_cost, sampled_cost, adaptive_cost = costs.iloc[-1]
 display(
     Markdown(
-        f"With {costs.index[-1]:,} words, about as many as the published model has, the sampled softmax takes "
+        f"With {costs.index[-1]:,} words, about as many as the published model has, its sample of "
+        f"{published.n_negatives:,} takes "
         f"1/{full_cost / sampled_cost:.0f} of the full one's multiplications and the adaptive one "
         f"1/{full_cost / adaptive_cost:.0f}; with {costs.index[0]:,} words sampling saves only "
         f"{1 - costs['sampled'].iloc[0] / costs['full'].iloc[0]:.0%}. Our corpus has V = {len(corpus.vocabulary):,}, and "
-        f"with `SOFTMAX = {SOFTMAX!r}` the model above has the **{model.config.softmax}** softmax."
+        f"with `SOFTMAX = {SOFTMAX!r}` and `NEGATIVES = {NEGATIVES}` the model above has the "
+        f"**{model.config.softmax}** softmax."
     )
 )
 

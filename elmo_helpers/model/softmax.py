@@ -20,8 +20,8 @@ from elmo_helpers.model.full_softmax import FullSoftmax
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 from elmo_helpers.text.vocabulary import SPECIALS, WordVocabulary
 
-# With fewer words than this, all of them are scored about as fast as a sample is drawn and scored.
-_FULL_UP_TO = 25_000
+# With fewer words a negative than this, all of them are scored about as fast as a sample is drawn and scored.
+_WORDS_A_NEGATIVE = 3
 
 
 def softmax_of(config: BiLMConfig, vocabulary: WordVocabulary) -> FullSoftmax | AdaptiveSoftmax | None:
@@ -46,13 +46,13 @@ def softmax_of(config: BiLMConfig, vocabulary: WordVocabulary) -> FullSoftmax | 
 
 
 def resolve_softmax(config: BiLMConfig, vocabulary: WordVocabulary) -> str:
-    """What "auto" stands for: the full softmax up to some 25,000 words, and beyond that the sampled one.
+    """What "auto" stands for: the full softmax up to three times as many words as negatives, and then the sampled one.
 
-    The full one, whose weights are the same, where the words are not sorted or are fewer than twice the negatives.
+    The full one, whose weights are the same, also where the words are not sorted.
     """
     if config.softmax != "auto":
         return config.softmax
-    many = len(vocabulary) > max(_FULL_UP_TO, 2 * config.n_negatives)
+    many = len(vocabulary) > _WORDS_A_NEGATIVE * config.n_negatives
     return "sampled" if many and _falling(vocabulary.counts) else "full"
 
 
