@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import chain, islice
+from typing import TYPE_CHECKING
 
 import joblib
 from joblib.executor import get_memmapping_executor
@@ -20,9 +21,13 @@ from elmo_helpers.checks import in_order, shown, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import is_text
 
+if TYPE_CHECKING:
+    from spacy.language import Language
+
 _IMPORTED_IN = os.getpid()
 _SMALL = 5000  # fewer titles than this are done sooner than other processes are started
 _CHUNK = 2000  # titles sent to a process at a time
+_REMEMBERED = 50_000  # words, each of which a pipeline remembers for good; beyond so many another one is begun
 _around_unknown = re.compile("(<unk>)", re.IGNORECASE).split
 
 
@@ -141,23 +146,15 @@ def _splitter(name: str) -> Callable[[str], list[str]]:
     """The function from one title to its tokens."""
     if name == "whitespace":
         return str.split
-    import spacy
-
-    if name == "en":
-        tokenizer = spacy.blank("en").tokenizer
-    else:
-        try:
-            pipeline = spacy.load(name, exclude=["vectors"], config={"nlp": {"pipeline": [], "disabled": []}})
-        except Exception as error:  # a package of that name may be anything
-            raise ElmoHelpersError(
-                f"The spaCy pipeline {name!r} cannot be loaded ({error}): install it with "
-                f"`python -m spacy download NAME`, or use 'en', which needs no download."
-            ) from None
-        tokenizer = pipeline.tokenizer
+    pipeline = _pipeline(name)
+    most = len(pipeline.vocab) + _REMEMBERED
 
     def split(title: str) -> list[str]:
+        nonlocal pipeline
+        if len(pipeline.vocab) > most:
+            pipeline = _pipeline(name)
         # A token never holds white space in spaCy's own tokenizers; split() makes sure for any other.
-        return [part for token in tokenizer(title) for part in token.text.split()]
+        return [part for token in pipeline.tokenizer(title) for part in token.text.split()]
 
     def split_around_unknown(title: str) -> list[str]:
         pieces = _around_unknown(title)
@@ -166,3 +163,18 @@ def _splitter(name: str) -> Callable[[str], list[str]]:
         return [word for i, piece in enumerate(pieces) for word in ([piece] if i % 2 else split(piece))]
 
     return split_around_unknown
+
+
+def _pipeline(name: str) -> Language:
+    """A pipeline that has met no text yet."""
+    import spacy
+
+    if name == "en":
+        return spacy.blank("en")
+    try:
+        return spacy.load(name, exclude=["vectors"], config={"nlp": {"pipeline": [], "disabled": []}})
+    except Exception as error:  # a package of that name may be anything
+        raise ElmoHelpersError(
+            f"The spaCy pipeline {name!r} cannot be loaded ({error}): install it with "
+            f"`python -m spacy download NAME`, or use 'en', which needs no download."
+        ) from None
