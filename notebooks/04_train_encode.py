@@ -220,9 +220,7 @@ display(
 
 # %%
 config = spelled(BiLMConfig.preset(PRESET), CHARACTER_DIM)
-config = replace(
-    config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX, n_negatives=NEGATIVES
-)
+config = replace(config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX, n_negatives=NEGATIVES)
 training = TrainingConfig(
     epochs=EPOCHS,
     feed=FEED,
