@@ -28,6 +28,7 @@ from elmo_helpers.encoding.corpus_encoding import encode_file
 from elmo_helpers.interchange.official import load_official, save_official
 from elmo_helpers.text import preparation
 from elmo_helpers.training import trainer
+from other_settings import TRAINING
 
 # A value of each field that is neither the default nor of the preset tiny, as Python has it.
 BILM = {
@@ -49,32 +50,6 @@ CNN = {
     "activation": "tanh",
 }
 OF_THE_CORPUS = {"scheme": "tutorial", "max_characters": 12}  # preprocess makes them, and a model follows
-TRAINING = {
-    "epochs": 3,
-    "steps": 40,
-    "minutes": 60.0,
-    "feed": "streams",
-    "batch_size": 5,
-    "unroll_steps": 7,
-    "shuffle": False,
-    "optimizer": "sgd",
-    "learning_rate": 0.02,
-    "weight_decay": 0.1,
-    "momentum": 0.5,
-    "initial_accumulator": 0.5,
-    "loss_factor": 2.0,
-    "gradient_clip": None,
-    "warmup_steps": 3,
-    "final_learning_rate": 0.0001,
-    "halve_after": 2,
-    "stop_after": 9,
-    "evaluate_every": 2,
-    "checkpoint_every": 4,
-    "log_every": 3,
-    "unigram_bias": False,
-    "precision": "bf16",
-    "seed": 1,
-}
 TEXT = {"tokenizer": "whitespace", "lowercase": False}
 TINY = BiLMConfig.preset("tiny")
 
@@ -133,7 +108,7 @@ def config_file(tmp_path):
     return write
 
 
-def test_the_tables_above_name_every_field():
+def test_the_tables_name_every_field():
     assert {"char_cnn", *BILM} == {field.name for field in fields(BiLMConfig)}
     assert {*CNN, *OF_THE_CORPUS} == {field.name for field in fields(CharCNNConfig)}
     assert TRAINING.keys() == {field.name for field in fields(TrainingConfig)}

@@ -18,39 +18,12 @@ from elmo_helpers.training import loop as loop_module
 from elmo_helpers.training.config import free_settings
 from elmo_helpers.training.progress import Progress
 from elmo_helpers.training.trainer import TrainingResult
+from other_settings import TRAINING
 
 TINY = replace(BiLMConfig.preset("tiny"), dropout=0.1)
 SAMPLED = replace(TINY, softmax="sampled", n_negatives=10)
 TITLES = TrainingConfig(epochs=2, batch_size=4, learning_rate=0.01, log_every=4, checkpoint_every=3)
 STREAMS = replace(TITLES, feed="streams", unroll_steps=5, optimizer="adagrad", learning_rate=0.2, loss_factor=20.0)
-
-# For each setting another value than in TITLES.
-OTHERS = {
-    "epochs": 3,
-    "steps": 40,
-    "minutes": 60.0,
-    "feed": "streams",
-    "batch_size": 5,
-    "unroll_steps": 7,
-    "shuffle": False,
-    "optimizer": "sgd",
-    "learning_rate": 0.02,
-    "weight_decay": 0.1,
-    "momentum": 0.5,
-    "initial_accumulator": 0.5,
-    "loss_factor": 2.0,
-    "gradient_clip": None,
-    "warmup_steps": 3,
-    "final_learning_rate": 0.001,
-    "halve_after": 2,
-    "stop_after": 9,
-    "evaluate_every": 2,
-    "checkpoint_every": None,
-    "log_every": 3,
-    "unigram_bias": False,
-    "precision": "bf16",
-    "seed": 1,
-}
 
 
 @pytest.fixture
@@ -206,7 +179,7 @@ def test_every_setting_says_whether_it_may_change():
     kinds = {name: hint.__metadata__ for name, hint in get_type_hints(TrainingConfig, include_extras=True).items()}
     assert list(kinds) == [field.name for field in fields(TrainingConfig)]
     assert set(kinds.values()) == {("free",), ("fixed",)}
-    assert set(OTHERS) == set(kinds)
+    assert set(TRAINING) == set(kinds)
     assert free_settings() == [name for name, kind in kinds.items() if kind == ("free",)]
     assert set(free_settings()) == {
         *("epochs", "steps", "minutes", "stop_after", "evaluate_every", "checkpoint_every", "log_every")
@@ -226,15 +199,15 @@ def test_settings_that_would_change_the_past_are_refused(go, stopped, tmp_path, 
     config = replace(TITLES, checkpoint_every=100)
     header = tmp_path / "run" / "training" / "run.json"
     before = header.read_bytes()
-    for name in OTHERS.keys() - free_settings():
+    for name in TRAINING.keys() - free_settings():
         with pytest.raises(ElmoHelpersError, match=rf"config\.{name} .*; only epochs, .*log_every may change"):
-            go("run", replace(config, **{name: OTHERS[name]}), resume=True)
+            go("run", replace(config, **{name: TRAINING[name]}), resume=True)
     assert header.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", free_settings())
 def test_settings_of_what_is_to_come_may_change(go, stopped, tmp_path, name):
-    config = replace(TITLES, **{"checkpoint_every": 100, name: OTHERS[name]})
+    config = replace(TITLES, **{"checkpoint_every": 100, name: TRAINING[name]})
     result = go("run", config, resume=True)
     assert result.finished
     assert stored(tmp_path / "run") == config.to_dict()
