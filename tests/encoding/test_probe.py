@@ -53,7 +53,11 @@ def test_labels_and_layers_that_cannot_be_learned(rng):
         learn_mix(layers * np.nan, labels)
 
 
-@pytest.mark.parametrize("wrong", [None, "layers", [[1], [1, 2]], ["a"], {1}, (i for i in range(3))], ids=repr)
+@pytest.mark.parametrize(
+    "wrong",
+    [None, "layers", [[1], [1, 2]], ["a"], {1}, pytest.param((i for i in range(3)), id="generator")],
+    ids=repr,
+)
 def test_what_holds_no_numbers(rng, wrong):
     layers, labels = task(rng, 1)
     with pytest.raises(ElmoHelpersError, match=r"^layers: expected"):

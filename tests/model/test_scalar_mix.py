@@ -93,7 +93,7 @@ def test_weights_are_copied():
         [[1], [2, 3], 4],
         {1, 2, 3},
         {1: 2},
-        (float(i) for i in range(3)),
+        pytest.param((float(i) for i in range(3)), id="generator"),
         torch.zeros(3, dtype=torch.complex64),
         torch.zeros(3, device="meta"),
         torch.zeros(4),
