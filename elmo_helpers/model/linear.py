@@ -16,9 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Multiplications of a product. oneDNN writes a program for each new shape, in about half a millisecond; with fewer
-# multiplications than these, products of which each has another shape would not be worth it.
-_MUCH_WORK = 1 << 25
+_MUCH_WORK = 1 << 25  # multiplications of a product; with fewer, to call oneDNN costs more than it saves
 # Elements of a matrix that is read from memory, or from a cache that all cores share, however few the rows are.
 _LARGE = 1 << 19
 
@@ -33,9 +31,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
         run: Callable[..., Tensor] = _Linear.apply
         return run(x, weight, bias)
+    rows = x.reshape(-1, x.shape[-1])
+    n = len(rows)
+    if missing := rounded_up(n) - n:
+        rows = F.pad(rows, (0, 0, 0, missing))
     # The operator that torch.compile puts in the place of `F.linear`; it has no name in torch.nn.
-    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return result
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
+    return result[:n].view(*x.shape[:-1], -1)
 
 
 def add_linear_(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
@@ -48,6 +50,16 @@ def add_linear_(total: Tensor, x: Tensor, weight: Tensor) -> Tensor:
 def product(a: Tensor, b: Tensor) -> Tensor:
     """A matrix product, (n, k) and (k, m) to (n, m); without a gradient."""
     return linear(a, b.t()) if _by_onednn(a, b.t()) else torch.mm(a, b)
+
+
+def rounded_up(n: int) -> int:
+    """A number of rows from `n` on, of which there are eight from one power of two to the next.
+
+    oneDNN writes a program for each new shape, which takes half a millisecond and stays, in the midst of the memory
+    that is given back around it. So products have few shapes.
+    """
+    step = 1 << max(n.bit_length() - 4, 0)
+    return -(-n // step) * step
 
 
 class _Linear(torch.autograd.Function):

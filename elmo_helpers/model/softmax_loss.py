@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from elmo_helpers.model.linear import linear, product
+from elmo_helpers.model.linear import linear, product, rounded_up
 from elmo_helpers.model.precision import product_dtype
 
 # Scores held at one time, as near as whole rows allow: large enough that the matrix products run at full speed, small
@@ -18,8 +18,6 @@ from elmo_helpers.model.precision import product_dtype
 # products slow, so a vocabulary of a million words takes 256 MB.
 _CHUNK_SCORES = 2**21
 _MIN_ROWS = 64
-# Rows are filled up to a multiple of this: each new shape of a product costs oneDNN half a millisecond.
-_ROWS_STEP = 16
 # Of float32 and bfloat16, exponentials of numbers up to this, and sums of any number of them, are far from both ends.
 _SAFE = 60.0
 
@@ -126,9 +124,9 @@ class _ChunkedLoss(torch.autograd.Function):
             z_target -= negatives.log_expected_targets
             place = torch.searchsorted(negatives.ids, targets).clamp_(max=len(w) - 1)
             own = torch.where(negatives.ids[place] == targets, place, -1)
-        exponentials = _Exponentials(_filled(hidden), w, b, _filled(z_target), product_type)
+        n_rows = rounded_up(max(_CHUNK_SCORES // max(len(w), 1), _MIN_ROWS))
+        exponentials = _Exponentials(_filled(hidden, n_rows), w, b, _filled(z_target, n_rows), product_type)
 
-        n_rows = -(-max(_CHUNK_SCORES // max(len(w), 1), _MIN_ROWS) // _ROWS_STEP) * _ROWS_STEP
         losses = torch.empty_like(z_target)
         if with_gradient:
             d_hidden, d_w_b = torch.empty_like(hidden), hidden.new_zeros(hidden.shape[1] + 1, len(w))
@@ -147,7 +145,7 @@ class _ChunkedLoss(torch.autograd.Function):
                 scale = 1 / e_sum[:, None]
                 e_product = e.to(product_type)
                 torch.mul(product(e_product, exponentials.w)[: len(e_t)], scale, out=d_hidden[rows])
-                h_one = _filled(torch.cat([hidden[rows] * scale, scale], 1)).to(product_type)
+                h_one = _filled(torch.cat([hidden[rows] * scale, scale], 1), n_rows).to(product_type)
                 d_w_b += product(h_one.t().contiguous(), e_product)
                 d_target[rows] = e_t * scale[:, 0] - 1
         if with_gradient:
@@ -185,9 +183,10 @@ class _ChunkedLoss(torch.autograd.Function):
         return d_hidden, d_weight, d_bias, None, None, None, None, None, None
 
 
-def _filled(rows: Tensor) -> Tensor:
-    """(N, ...) with zeros behind, up to a multiple of `_ROWS_STEP`."""
-    return torch.cat([rows, rows.new_zeros(-len(rows) % _ROWS_STEP, *rows.shape[1:])])
+def _filled(rows: Tensor, n_rows: int) -> Tensor:
+    """(N, ...) with zeros behind, so that the last chunk of `n_rows` has a number of rows as `linear` wants it."""
+    rest = len(rows) % n_rows
+    return torch.cat([rows, rows.new_zeros(rounded_up(rest) - rest, *rows.shape[1:])])
 
 
 class _Exponentials:

@@ -25,11 +25,10 @@ def softmax() -> FullSoftmax:
     return softmax
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 20])  # one row, a part of a chunk, one chunk, several
+@pytest.mark.parametrize("n", [1, 7, 40, 59, 100])  # one row, a part of a chunk, one chunk, more of them
 def test_loss_and_gradients(softmax, monkeypatch, n):
-    monkeypatch.setattr(softmax_loss, "_CHUNK_SCORES", 8 * 23)
+    monkeypatch.setattr(softmax_loss, "_CHUNK_SCORES", 40 * 22)
     monkeypatch.setattr(softmax_loss, "_MIN_ROWS", 1)
-    monkeypatch.setattr(softmax_loss, "_ROWS_STEP", 4)
     hidden = torch.randn(n, 5, requires_grad=True)
     targets = torch.randint(1, 23, (n,))
     leaves = (hidden, softmax.weight, softmax.bias)

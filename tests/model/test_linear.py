@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from elmo_helpers.model import linear as module
-from elmo_helpers.model.linear import add_linear_, linear
+from elmo_helpers.model.linear import add_linear_, linear, rounded_up
 from elmo_helpers.model.linear import product as matrix_product
 
 SIZES = [(1, 1024, 1025), (2, 2048, 512), (33, 512, 2048), (0, 1024, 1024), (3, 5, 7)]
@@ -67,6 +67,14 @@ def test_the_gradient_flows_where_it_is_wanted(wanted):
         assert (a.grad is None) == (b.grad is None)
         if a.grad is not None:
             torch.testing.assert_close(a.grad.double(), b.grad, rtol=1e-4, atol=2e-4)
+
+
+def test_there_are_few_numbers_of_rows():
+    numbers = [rounded_up(n) for n in range(5000)]
+    assert all(n <= up <= 1.125 * n for n, up in enumerate(numbers))
+    assert numbers[:17] == list(range(17))
+    assert len({up for up in numbers if 1024 < up <= 2048}) == 8
+    assert [rounded_up(n) for n in numbers] == numbers
 
 
 @torch.no_grad()

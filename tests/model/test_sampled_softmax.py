@@ -89,7 +89,6 @@ def test_loss_by_hand_with_hits_left_out():
 def test_gradients_by_differences(monkeypatch, chunk):
     monkeypatch.setattr("elmo_helpers.model.softmax_loss._CHUNK_SCORES", 5 * chunk)
     monkeypatch.setattr("elmo_helpers.model.softmax_loss._MIN_ROWS", 1)
-    monkeypatch.setattr("elmo_helpers.model.softmax_loss._ROWS_STEP", 1)
     softmax, hidden, targets = problem(5)
     ids, log_expected = softmax.draw()
     log_expected = torch.from_numpy(log_expected)
