@@ -4,6 +4,8 @@ SHELL := bash
 PY := .venv/bin/python
 MADE := .venv/made
 ARGS ?=
+# As many workers as there are cores; one that has no more tests takes over half of those that another one has left.
+PYTEST := $(PY) -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help notebooks html test test-old-cpu test-browser lab lint bench clean
@@ -22,16 +24,16 @@ html: $(MADE)  ## write the notebooks, as they were last run, as pages into buil
 	@$(PY) notebooks/pages.py $(ARGS)
 
 test: $(MADE)  ## run the tests (without the notebooks: ARGS='-m "not notebook"')
-	@$(PY) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 # Left out is what shows nothing more of a processor: runs that are killed, in several processes, or on bad files.
 test-old-cpu: $(MADE)  ## run the tests that compute, as on a processor with AVX2 and without bfloat16
-	@ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PY) -m pytest tests/model tests/encoding tests/integrations \
+	@ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) tests/model tests/encoding tests/integrations \
 	  tests/interchange/test_elmo.py tests/training/test_{evaluation,optimization,streams,trainer}.py \
 	  -k "not (killed or unlucky or processes or each_process or hub)" $(ARGS)
 
 test-browser: $(MADE)  ## run the notebooks in JupyterLab in a browser, and try them (keep pictures: ARGS="--screenshots DIR")
-	@$(PY) -m pytest tests/browser $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadscope tests/browser $(ARGS)
 
 # A notebook that another editor has saved alone is named first; all of them open all the same.
 lab: $(MADE)  ## open the notebooks in JupyterLab

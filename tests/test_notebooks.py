@@ -85,6 +85,7 @@ def run(name: str, folder: Path, **parameters: object) -> nbformat.NotebookNode:
     return build.run_notebook(FOLDER / f"{name}.py", small_parameters(name, folder) | parameters, timeout=TIMEOUT)
 
 
+@pytest.mark.long
 @pytest.mark.notebook
 @each_notebook
 def test_notebook_runs_with_small_values(name, tmp_path):
@@ -93,6 +94,7 @@ def test_notebook_runs_with_small_values(name, tmp_path):
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
 
 
+@pytest.mark.long
 @pytest.mark.notebook
 def test_training_in_another_way_runs_to_the_end_too(tmp_path):
     """What the comments in the cell of parameters offer, so far as it goes together."""

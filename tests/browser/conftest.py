@@ -1,4 +1,4 @@
-"""One JupyterLab and one Chromium for all tests of the browser, and each notebook opened and run once."""
+"""One JupyterLab and one Chromium for all tests of a worker, and each notebook opened and run once."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,26 +9,21 @@ from lab import copy_checkout, jupyterlab
 from opened import Notebook
 from playwright.sync_api import Browser, sync_playwright
 
-SCREENSHOTS = pytest.StashKey[Path]()
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", metavar="DIR", help="where the pictures of the notebooks are written and kept")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    folder = config.stash.get(SCREENSHOTS, None)
-    if folder and folder.exists():
-        terminalreporter.write_line(f"{len(list(folder.iterdir()))} screenshots are in {folder}")
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of Chromium; where it is missing there is nothing to test, and the run ends with the way to it."""
-    path = shutil.which("chromium")
-    if path is None:
+def pytest_sessionstart() -> None:
+    """Where Chromium is missing there is nothing to test, and the run ends with the way to it."""
+    if shutil.which("chromium") is None:
         pytest.exit("Chromium is missing: run tests/browser/install_chromium.sh", returncode=1)
-    return path
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    chosen = config.getoption("--screenshots")
+    if chosen and Path(chosen).exists():
+        terminalreporter.write_line(f"{len(list(Path(chosen).iterdir()))} screenshots are in {chosen}")
 
 
 @pytest.fixture(scope="session")
@@ -40,17 +35,19 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def address(chromium: str, checkout: Path) -> Iterator[str]:
+def address(checkout: Path) -> Iterator[str]:
     """Where JupyterLab listens, with its token."""
     with jupyterlab(checkout) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Chromium has no sandbox for root, and /dev/shm is small in many containers.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield browser
         browser.close()
 
@@ -58,9 +55,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def screenshots(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     chosen = request.config.getoption("--screenshots")
-    folder = Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
-    request.config.stash[SCREENSHOTS] = folder
-    return folder
+    return Path(chosen) if chosen else tmp_path_factory.mktemp("screenshots")
 
 
 @pytest.fixture(scope="class")

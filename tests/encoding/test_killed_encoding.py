@@ -53,6 +53,7 @@ def assert_same(output: Path, whole: Path) -> None:
     assert read_output.sentence_to_index(output) == read_output.sentence_to_index(whole)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "options"),
     [("out.hdf5", {"level": "tokens", "layers": "all"}), ("out.parquet", {"level": "titles", "layers": "average"})],

@@ -16,6 +16,8 @@ STEPS = 50
 TRAIN = ["--preset", "tiny", "--epochs", "none", "--steps", str(STEPS), "--log-every", "1", "--batch-size", "15"]
 TRAIN += ["--evaluate-every", "20", "--learning-rate", "0.01", "--device", "cpu", "--no-progress"]
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory) -> Path:

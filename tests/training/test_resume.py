@@ -76,6 +76,7 @@ def untimed(path: Path) -> pd.DataFrame:
     return pd.read_csv(path).drop(columns=["tokens_per_second", "seconds"], errors="ignore")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("config", "softmax", "kills"), [(STREAMS, "sampled", 20), (TITLES, "adaptive", 5)], ids=["streams", "titles"]
 )
