@@ -26,7 +26,6 @@ CHARACTER_DIM = 16  # E, numbers in a learned character vector; None: one-hot, a
 SKIP_CONNECTIONS = True  # the second LSTM layer adds its input to its output
 DROPOUT = 0.1  # share of the numbers that are set to 0 in training
 SOFTMAX = "auto"  # over the words: "full", "sampled" or "adaptive"; "auto" samples where they are many
-NEGATIVES = 2048  # words that a step of the sampled softmax draws
 EPOCHS = 3  # passes over the training titles
 FEED = "titles"  # each title by itself; "streams": as running text, which each title continues (as published)
 BATCH_SIZE = 64  # B, titles in a batch; of streams, how many are read side by side
@@ -220,7 +219,8 @@ display(
 
 # %%
 config = spelled(BiLMConfig.preset(PRESET), CHARACTER_DIM)
-config = replace(config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX, n_negatives=NEGATIVES)
+config = replace(config, skip_connections=SKIP_CONNECTIONS, dropout=DROPOUT, softmax=SOFTMAX)
+config = replace(config, n_negatives=2048)  # words that a step of the sampled softmax draws
 training = TrainingConfig(
     epochs=EPOCHS,
     feed=FEED,
@@ -480,7 +480,7 @@ display(
         f"1/{full_cost / sampled_cost:.0f} of the full one's multiplications and the adaptive one "
         f"1/{full_cost / adaptive_cost:.0f}; with {costs.index[0]:,} words sampling saves only "
         f"{1 - costs['sampled'].iloc[0] / costs['full'].iloc[0]:.0%}. Our corpus has V = {len(corpus.vocabulary):,}, and "
-        f"with `SOFTMAX = {SOFTMAX!r}` and `NEGATIVES = {NEGATIVES}` the model above has the "
+        f"with `SOFTMAX = {SOFTMAX!r}` and {config.n_negatives:,} negatives the model above has the "
         f"**{model.config.softmax}** softmax."
     )
 )
