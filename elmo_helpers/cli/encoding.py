@@ -15,6 +15,10 @@ from elmo_helpers.errors import ElmoHelpersError
 if TYPE_CHECKING:
     from elmo_helpers.model.scalar_mix import ScalarMix
 
+# On a CPU, oneDNN writes a program for each new shape of a batch. It keeps 1,024 of them, and so does PyTorch: hundreds
+# of megabytes, and as much again in the gaps between them. Layers and directions of one batch share a few.
+_PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "8", "LRU_CACHE_CAPACITY": "8"}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -85,6 +89,8 @@ def encode(
     if options.layers != "mix" and (mix_weights is not None or mix_gamma != 1):
         raise ElmoHelpersError(f"--mix-weights and --mix-gamma are of --layers mix, and got --layers {options.layers}.")
     weights = _numbers(mix_weights) if options.layers == "mix" else None
+    for name, value in _PROGRAMS.items():
+        os.environ.setdefault(name, value)  # read when the first batch is computed
 
     from elmo_helpers.encoding.corpus_encoding import encode_file
 

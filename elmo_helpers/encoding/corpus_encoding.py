@@ -80,7 +80,9 @@ def encode_file(
 
     While it works, the rows that are done lie in shards of `window` rows in the directory OUTPUT.parts, and `output`
     itself appears at the end, whole; for that moment both take disk space. Memory does not grow with the input: it
-    holds a window, `max_words` token vectors, and the longest line.
+    holds a window, `max_words` token vectors, and the longest line. On a CPU, oneDNN and PyTorch also keep programs for
+    1,024 shapes of batches each, hundreds of megabytes; with `ONEDNN_PRIMITIVE_CACHE_CAPACITY=8` and
+    `LRU_CACHE_CAPACITY=8` in the environment, before PyTorch computes anything, they keep 8, as for the command.
 
     Several processes that accelerate or torchrun has started take the shards in turn; the main one makes the output.
 
@@ -145,14 +147,9 @@ def encode_file(
                 there = begin_or_resume(output, header, shards, resume=resume, overwrite=overwrite)
         if processes.any(there):
             return EncodedFile(output)
-        done, words = shards.done(), encoder.word_vectors(max_words)
-        mine = (row for row in rows if _is_mine(row.number // window, processes, done))
         bar = FileProgress(source, processes.count, progress and processes.is_main)
         try:
-            for k, some in _by_shard(encoder, mine, window, pretokenized, processes):
-                bar.begin(some[0][0].number, some[0][0].position)
-                encoded = encoder.encode_windows([tokens for _, tokens in some], selection, words, window)
-                shards.write(k, _watched([row for row, _ in some], encoded, bar))
+            _write_shards(encoder, rows, shards, selection, processes, bar, pretokenized, max_words)
         finally:
             bar.close()
         processes.wait()
@@ -162,6 +159,25 @@ def encode_file(
             n_words = make_output(output, shards, rows.count, header, progress=progress)
             shutil.rmtree(parts)
     return EncodedFile(output, rows.count, n_words)
+
+
+def _write_shards(
+    encoder: Encoder,
+    rows: InputRows,
+    shards: ShardFiles,
+    selection: Selection,
+    processes: Processes,
+    bar: FileProgress,
+    pretokenized: bool,
+    max_words: int,
+) -> None:
+    """Encode this process's share of what is not done; words and vectors are gone before the output is made."""
+    window, done, words = shards.size, shards.done(), encoder.word_vectors(max_words)
+    mine = (row for row in rows if _is_mine(row.number // window, processes, done))
+    for k, some in _by_shard(encoder, mine, window, pretokenized, processes):
+        bar.begin(some[0][0].number, some[0][0].position)
+        encoded = encoder.encode_windows([tokens for _, tokens in some], selection, words, window)
+        shards.write(k, _watched([row for row, _ in some], encoded, bar))
 
 
 def _is_mine(k: int, processes: Processes, done: set[int]) -> bool:

@@ -21,7 +21,7 @@ DTYPES: dict[str, tuple[type[np.floating], pa.DataType]] = {
 }
 
 # A record batch, and later a row group, ends with the title that brings it to so many bytes.
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 8 << 20
 
 GO_ON = "mend that, and go on with --resume"  # where a file of a run cannot be written
 

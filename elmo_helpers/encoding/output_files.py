@@ -124,7 +124,7 @@ def _counted(batches: Batches, bar: tqdm) -> Batches:
 
 
 def _write_parquet(path: Path, shards: ShardFiles, batches: Batches, header: dict[str, Any]) -> int:
-    """Columns line, title, tokens and vector or vectors; a row group has some 32 MB."""
+    """Columns line, title, tokens and vector or vectors; a row group has some 8 MB."""
     words = 0
     schema = shards.schema.with_metadata({HEADER: json.dumps(header)})
     # Dictionaries and statistics of floating-point numbers cost time and help nobody.
