@@ -1,23 +1,27 @@
 """Encoding a whole file: words a second, memory at an eighth and at all of it, size on disk, distance to the bound.
 
     python tests/benchmarks/bench_encode_corpus.py TITLES [--preset tutorial|small] [--limit N] [--suffix .parquet]
+        [--level titles|tokens]
 
 TITLES is a CSV with a column title or one title a line, plain or gzipped. The model has random weights, which cost
-what learned ones cost. One vector a title is written, its layers averaged. Each run is a process of its own, whose
-peak of resident memory is the operating system's count.
+what learned ones cost. One vector a title, or a word, is written, its layers averaged. Each run is the command `encode`
+in a process of its own, whose peak of resident memory is the operating system's count.
 
 The bound is the time that the matrix products alone would take: those of the character CNN for each distinct word
 once, and those of the LSTMs for each token, each kind at the best rate that it reaches here by itself.
 """
 
 import argparse
+import io
 import json
+import re
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -27,6 +31,7 @@ import torch
 from machine import product_rate
 
 from elmo_helpers import BiLM, BiLMConfig, WordVocabulary, default_titles
+from elmo_helpers.__main__ import app
 from elmo_helpers.encoding import corpus_encoding
 from elmo_helpers.encoding.input_rows import InputRows
 from elmo_helpers.encoding.word_vectors import WordVectors
@@ -41,8 +46,8 @@ def write_model(directory: Path, preset: str) -> None:
     BiLM(replace(config, softmax="full"), WordVocabulary(["the"], None)).save(directory)
 
 
-def encode(model: Path, titles: Path, output: Path, precision: str) -> dict[str, float]:
-    """Encode in this process: what it took, and how many distinct words were spelled out."""
+def encode(model: Path, titles: Path, output: Path, options: list[str]) -> dict[str, float]:
+    """Run the command in this process: what it took, and how many distinct words were spelled out."""
     spelled = {"words": 0, "characters": 0}
     append = WordVectors._append
 
@@ -53,13 +58,16 @@ def encode(model: Path, titles: Path, output: Path, precision: str) -> dict[str,
         append(self, table, spellings)
 
     WordVectors._append = counted
+    arguments = ["encode", str(model), str(titles), str(output), *options, "--layers", "average", "--device", "cpu"]
     start = time.perf_counter()
-    options = {"level": "titles", "layers": "average", "precision": precision, "device": "cpu", "progress": False}
-    result = corpus_encoding.encode_file(model, titles, output, overwrite=True, **options)
+    with redirect_stdout(io.StringIO()) as printed:
+        app([*arguments, "--overwrite", "--no-progress"], standalone_mode=False)
+    seconds = time.perf_counter() - start
+    rows, words = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", printed.getvalue())[:2])
     return {
-        "rows": result.rows,
-        "words": result.words,
-        "seconds": time.perf_counter() - start,
+        "rows": rows,
+        "words": words,
+        "seconds": seconds,
         "bytes": output.stat().st_size,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "spelled": spelled["words"],
@@ -96,23 +104,26 @@ def main() -> None:
     parser.add_argument("--preset", default="tutorial", choices=["tutorial", "small", "medium", "original"])
     parser.add_argument("--limit", type=int, help="only the first N titles")
     parser.add_argument("--suffix", default=".parquet", choices=[".parquet", ".hdf5"])
+    parser.add_argument("--level", default="titles", choices=["titles", "tokens"])
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--encode", nargs=3, type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    options = ["--level", arguments.level, "--precision", arguments.precision]
     if arguments.encode:
-        print(json.dumps(encode(*arguments.encode, arguments.precision)))
+        print(json.dumps(encode(*arguments.encode, options)))
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = arguments.titles or default_titles(folder / "titles.csv")
         write_model(folder / "model", arguments.preset)
         rows = [row.title.replace("\n", " ") for row in islice(InputRows(source), arguments.limit)]
-        print(f"{arguments.preset}, {arguments.precision}, {torch.get_num_threads()} threads, {arguments.suffix}")
+        threads = torch.get_num_threads()
+        print(f"{arguments.preset}, {arguments.precision}, {threads} threads, {arguments.level} as {arguments.suffix}")
         peaks = []
         for n in (len(rows) // 8, len(rows)):
             (folder / "some.txt").write_text("".join(f"{title}\n" for title in rows[:n]), encoding="utf-8")
-            command = [sys.executable, __file__, "--precision", arguments.precision, "--encode", folder / "model"]
-            command += [folder / "some.txt", folder / f"out{arguments.suffix}"]
+            command = [sys.executable, __file__, *options, "--encode", folder / "model", folder / "some.txt"]
+            command.append(folder / f"out{arguments.suffix}")
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             took = json.loads(done.stdout)
             peaks.append(took["peak"])
