@@ -28,7 +28,7 @@ from elmo_helpers import (
 TINY = replace(BiLMConfig.preset("tiny"), dropout=0.1)
 STREAMS = TrainingConfig(
     epochs=None,
-    steps=600,
+    steps=720,
     feed="streams",
     batch_size=4,
     unroll_steps=5,
