@@ -18,14 +18,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # `as` says that a name is to be had from here
+    from elmo_helpers.analysis.generation import Generator as Generator
+    from elmo_helpers.analysis.probe import MixClassifier as MixClassifier
+    from elmo_helpers.analysis.probe import learn_mix as learn_mix
+    from elmo_helpers.analysis.scoring import Scorer as Scorer
     from elmo_helpers.config import BiLMConfig as BiLMConfig
     from elmo_helpers.config import CharCNNConfig as CharCNNConfig
     from elmo_helpers.config import TextConfig as TextConfig
     from elmo_helpers.encoding.corpus_encoding import encode_file as encode_file
     from elmo_helpers.encoding.encoder import Encoder as Encoder
-    from elmo_helpers.encoding.probe import MixClassifier as MixClassifier
-    from elmo_helpers.encoding.probe import learn_mix as learn_mix
-    from elmo_helpers.encoding.scoring import Scorer as Scorer
     from elmo_helpers.errors import ElmoHelpersError as ElmoHelpersError
     from elmo_helpers.interchange.elmo import Elmo as Elmo
     from elmo_helpers.interchange.elmo import batch_to_ids as batch_to_ids
@@ -35,6 +36,7 @@ if TYPE_CHECKING:  # `as` says that a name is to be had from here
     from elmo_helpers.model.char_cnn import CharacterCNN as CharacterCNN
     from elmo_helpers.model.char_cnn import Highway as Highway
     from elmo_helpers.model.scalar_mix import ScalarMix as ScalarMix
+    from elmo_helpers.pretrained.shipped import shipped_models as shipped_models
     from elmo_helpers.text.characters import CharacterVocabulary as CharacterVocabulary
     from elmo_helpers.text.corpus import Corpus as Corpus
     from elmo_helpers.text.preparation import prepare_corpus as prepare_corpus
@@ -64,10 +66,11 @@ _HOME = {
     "Elmo": "interchange.elmo",
     "ElmoHelpersError": "errors",
     "Encoder": "encoding.encoder",
+    "Generator": "analysis.generation",
     "Highway": "model.char_cnn",
     "InterpolatedBigramModel": "training.ngrams",
-    "MixClassifier": "encoding.probe",
-    "Scorer": "encoding.scoring",
+    "MixClassifier": "analysis.probe",
+    "Scorer": "analysis.scoring",
     "ScalarMix": "model.scalar_mix",
     "TextConfig": "config",
     "Tokenizer": "text.tokenization",
@@ -80,12 +83,13 @@ _HOME = {
     "encode_file": "encoding.corpus_encoding",
     "evaluate": "training.evaluation",
     "fine_tune": "training.trainer",
-    "learn_mix": "encoding.probe",
+    "learn_mix": "analysis.probe",
     "load_official": "interchange.official",
     "normalize_title": "text.titles",
     "prepare_corpus": "text.preparation",
     "read_titles": "text.titles",
     "save_official": "interchange.official",
+    "shipped_models": "pretrained.shipped",
     "train": "training.trainer",
 }
 

@@ -1,6 +1,6 @@
 """The command line: `python -m elmo_helpers --help`."""
 
-from elmo_helpers.cli import encoding, interchange, preprocessing, training  # noqa: F401 - each adds its commands
+from elmo_helpers.cli import encoding, generation, interchange, preprocessing, training  # noqa: F401 - each adds its own
 from elmo_helpers.cli.app import app
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import torch
 
 from conftest import TOY_TITLES
 from elmo_helpers import BiLM, Corpus, ElmoHelpersError, InterpolatedBigramModel, ScalarMix, Scorer, evaluate, learn_mix
-from elmo_helpers.encoding.nearest import nearest_rows, unit_rows
+from elmo_helpers.analysis.nearest import nearest_rows, unit_rows
 from elmo_helpers.model.sampled_softmax import SampledSoftmax
 
 

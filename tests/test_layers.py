@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "elmo_helpers"
-ORDER = ["text", "model", "training", "encoding", "interchange", "integrations", "cli", "display"]
+ORDER = [
+    "text",
+    "pretrained",
+    "model",
+    "training",
+    "encoding",
+    "analysis",
+    "interchange",
+    "integrations",
+    "cli",
+    "display",
+]
 SHARED = ["checks", "config", "errors", "files", "locks"]  # imported by all, and importing only each other
 FIGURES = {"matplotlib", "ipywidgets", "IPython"}
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))

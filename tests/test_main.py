@@ -20,6 +20,7 @@ from elmo_helpers import (
     CharacterVocabulary,
     Corpus,
     ElmoHelpersError,
+    Generator,
     TrainingConfig,
     evaluate,
     train,
@@ -32,7 +33,7 @@ from elmo_helpers.text import preparation
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.training import trainer
 
-COMMANDS = ["preprocess", "train", "fine-tune", "evaluate", "encode", "import", "export"]
+COMMANDS = ["preprocess", "train", "fine-tune", "evaluate", "encode", "generate", "import", "export"]
 
 
 def run(*arguments: object):
@@ -419,7 +420,33 @@ def test_fine_tune_passes_everything_on(calls, corpus_directory, model_directory
     assert config == TrainingConfig(epochs=1, final_learning_rate=0.0)
     assert keywords["directory"] == tmp_path / "run"
     assert keywords["validation"].n_titles
+    assert keywords["vocabulary"] == "corpus"
+    assert run(*start, "--vocabulary", "model").exit_code == 0
+    assert calls.calls[-1][1]["vocabulary"] == "model"
     assert "corpus.json" in error_of("fine-tune", model_directory, tmp_path / "none", tmp_path / "run")
+
+
+# generate
+
+
+def test_generate(model_directory):
+    generator = Generator(model_directory)
+
+    def printed(*options: object) -> list[list[str]]:
+        result = run("generate", model_directory, *options)
+        assert result.exit_code == 0
+        return [line.split() for line in result.stdout.splitlines()]
+
+    assert printed() == generator.generate(10)
+    drawing = {"temperature": 0.5, "top_k": 3, "seed": 4}
+    options = ["--temperature", 0.5, "--top-k", 3, "--seed", 4]
+    beginning = generator.generate(2, beginning="the old", max_words=4, **drawing)
+    assert printed("--n", 2, "--beginning", "the old", "--max-words", 4, *options) == beginning
+    assert printed("--n", 2, "--end", "home", *options) == generator.generate(2, end="home", **drawing)
+    between = generator.fill_between("the", "home", 3, 2, **drawing)
+    assert printed("--n", 2, "--beginning", "the", "--end", "home", "--between", 3, *options) == between
+    assert "--temperature" not in error_of("generate", model_directory, "--temperature", 0)
+    assert "fill_between" in error_of("generate", model_directory, "--beginning", "the", "--end", "home")
 
 
 # evaluate
@@ -450,7 +477,9 @@ def test_evaluate_streams(corpus_directory, model_directory):
 
 
 def test_evaluate_refuses_what_the_library_refuses(corpus_directory, model_directory, tmp_path):
-    assert "config.json is missing" in error_of("evaluate", tmp_path / "none", corpus_directory)
+    assert "there is no such directory, nor does a model of that name ship" in error_of(
+        "evaluate", tmp_path / "none", corpus_directory
+    )
     assert "corpus.json" in error_of("evaluate", model_directory, tmp_path / "none")
     assert "split='dev'" in error_of("evaluate", model_directory, corpus_directory, "--split", "dev")
     assert "device='nowhere'" in error_of("evaluate", model_directory, corpus_directory, "--device", "nowhere")

@@ -36,7 +36,7 @@ from elmo_helpers import (
     save_official,
     train,
 )
-from elmo_helpers.encoding.occurrences import find_occurrences
+from elmo_helpers.analysis.occurrences import find_occurrences
 from elmo_helpers.integrations.sklearn_vectorizer import ElmoVectorizer
 from small_models import CLIPPED, CONFIGS, WORDS, elmo_of, numbers_of, vectors_of, write_models
 

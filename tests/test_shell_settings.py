@@ -21,6 +21,7 @@ from elmo_helpers import (
     prepare_corpus,
 )
 from elmo_helpers.__main__ import app
+from elmo_helpers.analysis.generation import Generator
 from elmo_helpers.cli.model_settings import CNN_OPTIONS, MODEL_OPTIONS
 from elmo_helpers.cli.training import TRAINING_OPTIONS
 from elmo_helpers.config import WordEmbeddingConfig
@@ -180,6 +181,7 @@ def options_of(command: str) -> set[str]:
         ("export", save_official, set()),
         ("train", trainer.train, {"model", "config", "validation", "callback"}),
         ("fine-tune", trainer.fine_tune, {"config", "validation", "callback"}),
+        ("generate", Generator.generate, set()),
     ],
 )
 def test_every_argument_of_the_function_behind_a_command(command, function, otherwise):

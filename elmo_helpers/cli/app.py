@@ -27,7 +27,7 @@ app: typer.Typer = typer.Typer(
 )
 
 CorpusArgument = Annotated[Path, typer.Argument(help="Directory of a corpus that preprocess made.")]
-ModelArgument = Annotated[Path, typer.Argument(help="Directory of a trained model.")]
+ModelArgument = Annotated[Path, typer.Argument(help="Directory of a trained model, or the name of one that ships.")]
 RunArgument = Annotated[Path, typer.Argument(help="Directory of the run, its model, checkpoints and tables.")]
 DeviceOption = Annotated[
     str, typer.Option(help="Where to compute: cpu, cuda, cuda:1 and so on; auto: on a GPU where there is one.")

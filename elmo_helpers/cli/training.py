@@ -100,9 +100,17 @@ def train(
 
 @command(TRAINING_OPTIONS, epilog="Brackets show the values of what is not given. The word none lifts a bound.")
 def fine_tune(
-    model: ModelArgument, corpus: CorpusArgument, directory: RunArgument, run: RunOptions, given: dict[str, Any]
+    model: ModelArgument,
+    corpus: CorpusArgument,
+    directory: RunArgument,
+    vocabulary: Annotated[
+        str, typer.Option(help="Which words it is to predict: corpus, those of the corpus; model, its own.")
+    ] = "corpus",
+    *,
+    run: RunOptions,
+    given: dict[str, Any],
 ) -> None:
-    """Train a copy of a model further on other titles; it goes on predicting the words that it knows."""
+    """Train a copy of a model further on other titles."""
     settings = _stored(directory)[1] if run.resume else TrainingConfig()
     settings = dataclasses.replace(settings, **given)
 
@@ -113,7 +121,9 @@ def fine_tune(
     from elmo_helpers.training import trainer
 
     titles, validation = shards.split("train"), _validation(shards)
-    result = trainer.fine_tune(model, titles, settings, validation=validation, directory=directory, **vars(run))
+    result = trainer.fine_tune(
+        model, titles, settings, vocabulary=vocabulary, validation=validation, directory=directory, **vars(run)
+    )
     _report(result, directory, ["fine-tune", model, corpus, directory])
 
 

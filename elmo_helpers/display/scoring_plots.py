@@ -11,10 +11,10 @@ from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from elmo_helpers.analysis.scoring import DIRECTIONS, Fill, WordScores
 from elmo_helpers.checks import choice
 from elmo_helpers.display.search_plots import drawable
 from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, SEQUENTIAL, VERMILION, shortened, styled
-from elmo_helpers.encoding.scoring import DIRECTIONS, Fill, WordScores
 from elmo_helpers.text.vocabulary import BOS, EOS, SPECIALS
 
 _QUIET = "#5F5F5F"

@@ -87,7 +87,7 @@ def encode_file(
     Several processes that accelerate or torchrun has started take the shards in turn; the main one makes the output.
 
     Args:
-        model: A model, or the directory of a saved one.
+        model: A model, or the directory or name of one.
         source: A CSV or TSV with a column `title`, or one title a line; plain or gzipped.
         output: A name that ends in .hdf5, .h5 or .parquet.
         level, layers, pooling, mix: Which vectors; see `Selection`.

@@ -72,7 +72,7 @@ class Encoder:
         """An encoder.
 
         Args:
-            model: A model, or the directory of a saved one. Encoding puts it into evaluation mode.
+            model: A model, or the directory or name of one. Encoding puts it into evaluation mode.
             mix: How `encode` weighs the layers, over as many as the pooling has (see `encode_layers`); None: all
                 alike, γ = 1.
             batch_size: Titles computed together.

@@ -23,6 +23,7 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.integrations.layer_choice import LAYERS, check_layers, selection_of
 from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.storage import FILES
+from elmo_helpers.pretrained.shipped import DEFAULT_MODEL
 from elmo_helpers.training.processes import usable_device
 
 _loading = Lock()
@@ -36,7 +37,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     object, it goes along whole. Clones share it.
 
     Args:
-        model: A `BiLM`, the directory of a saved one, or its name on the Hugging Face Hub.
+        model: A `BiLM`, the directory of one, the name of one that ships, or its name on the Hugging Face Hub.
         pooling: "mean" or "max" over the words, or "states", the LSTMs' final states; see `Encoder.encode_layers`.
         layers: "average": the mean of all layers; "top": the last one; "all": each by itself, side by side; or a list
             of weights, one a layer.
@@ -52,7 +53,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
 
     def __init__(
         self,
-        model: BiLM | str | os.PathLike[str] | None = None,
+        model: BiLM | str | os.PathLike[str] = DEFAULT_MODEL,
         *,
         pooling: str = "mean",
         layers: str | Sequence[float] = "average",
@@ -126,7 +127,7 @@ class ElmoVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         elif isinstance(self.model, str | os.PathLike):
             model, digest = _model_of(os.fspath(self.model), str(usable_device(self.device)))
         else:
-            raise ElmoHelpersError(f"model={shown(self.model)}: expected a BiLM, or the directory of a saved one.")
+            raise ElmoHelpersError(f"model={shown(self.model)}: expected a BiLM, or the directory or name of one.")
         selection = selection_of("titles", self.layers, model.config, self.pooling)
         return Encoder(model, batch_tokens=self.batch_tokens, precision=self.precision), selection, digest
 

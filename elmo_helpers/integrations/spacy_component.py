@@ -39,6 +39,7 @@ from elmo_helpers.integrations.spacy_layer import doc_tensor
 from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.storage import FILES
+from elmo_helpers.pretrained.shipped import DEFAULT_MODEL
 from elmo_helpers.text.titles import normalize_title
 from elmo_helpers.training.processes import usable_device
 
@@ -52,7 +53,7 @@ _MAX_SPELLINGS = 1_000_000  # distinct tokens whose normalised text is remembere
     "elmo",
     assigns=["doc.tensor"],
     default_config={
-        "model": None,
+        "model": DEFAULT_MODEL,
         "layers": "average",
         "batch_tokens": 8192,
         "window": WINDOW,
@@ -114,7 +115,7 @@ class ElmoComponent(Pipe):
 
     def __init__(
         self,
-        model: BiLM | str | os.PathLike[str] | None = None,
+        model: BiLM | str | os.PathLike[str] | None = DEFAULT_MODEL,
         name: str = "elmo",
         *,
         layers: str | list[float] = "average",
@@ -127,8 +128,9 @@ class ElmoComponent(Pipe):
         """A component.
 
         Args:
-            model: A model, the directory of a saved one, or its name on the Hugging Face Hub. It is read when it is
-                first needed, since a pipeline that was saved brings its own and may outlive that directory.
+            model: A model, the directory of one, the name of one that ships, or its name on the Hugging Face Hub. It is
+                read when it is first needed, since a pipeline that was saved brings its own and may outlive that
+                directory.
             name: The component's name in the pipeline.
             layers: "average": the mean of all layers; "top": the last one; or L + 1 weights w_l of Σ_l w_l h^l, which
                 for a learned `ScalarMix` are `(mix.gamma * mix.shares).tolist()`.

@@ -22,6 +22,7 @@ from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.kept import KeptFromWeights
 from elmo_helpers.model.precision import check_products, products_in
 from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
+from elmo_helpers.model.storage import is_model
 
 __all__ = ["Elmo", "batch_to_ids"]
 
@@ -71,7 +72,8 @@ class Elmo(nn.Module):
         """A layer from published files, or from a model.
 
         Args:
-            options_file: options.json; or a directory or zip file with all files of a model, without `weight_file`.
+            options_file: options.json; or, without `weight_file`, a directory or zip file with all files of a model,
+                or the directory or name of one of ours.
             weight_file: The HDF5 file.
             num_output_representations: Mixes with weights of their own, for tasks that use ELMo in several places.
             requires_grad: Train the biLM, too, and not only the mixes.
@@ -99,7 +101,9 @@ class Elmo(nn.Module):
             raise ElmoHelpersError("options_file, weight_file and module: expected either files or a model.")
         if options_file is not None:
             weights = None if weight_file is None else path_of("weight_file", weight_file)
-            module = load_official(path_of("options_file", options_file), weights, softmax=False)
+            options = path_of("options_file", options_file)
+            is_ours = weights is None and (is_model(options) or not os.path.lexists(options))  # a name, perhaps
+            module = BiLM.load(options) if is_ours else load_official(options, weights, softmax=False)
         is_own = isinstance(module, nn.Module) and hasattr(module, "num_layers") and vocab_to_cache is None
         if not isinstance(module, BiLM) and (not is_own or stateful):
             raise ElmoHelpersError(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
-from elmo_helpers.checks import instance, shown
+from elmo_helpers.checks import choice, instance, shown
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import path_of
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.bilm_outputs import BiLMLoss, BiLMOutput, LSTMState
 from elmo_helpers.model.char_cnn import CharacterCNN
@@ -26,6 +26,7 @@ from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import read_model, write_model
 from elmo_helpers.model.word_embedding import WordEmbedding
+from elmo_helpers.pretrained.shipped import model_directory
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.vocabulary import PAD, WordVocabulary
 from elmo_helpers.text.word_ids import WordIds
@@ -278,20 +279,44 @@ class BiLM(HubModel, nn.Module):
                 states.append(state)
         return layers, states
 
-    def save(self, directory: str | os.PathLike[str]) -> None:
-        """Write the model to a directory, whole or not at all: weights, configuration and vocabulary."""
+    def save(self, directory: str | os.PathLike[str], *, dtype: str = "float32") -> None:
+        """Write the model to a directory, whole or not at all: weights, configuration and vocabulary.
+
+        Args:
+            directory: New, empty, or of a model.
+            dtype: Of the weights on disk: "float32"; or "float16", which takes half the room. A model that is read
+                from there computes in float32.
+
+        Raises:
+            ElmoHelpersError: The directory cannot be written to, the model has no numbers, or one that float16 cannot
+                hold.
+        """
         check_has_numbers(self.device)
-        write_model(directory, self.config, self.text, self.vocabulary, self.state_dict())
+        write_model(directory, self.config, self.text, self.vocabulary, self._weights(dtype))
+
+    def _weights(self, dtype: str) -> dict[str, Tensor]:
+        """The weights as they are to be on disk."""
+        weights = self.state_dict()
+        if choice("dtype", dtype, ("float32", "float16")) == "float16":
+            weights = {name: weight.half() for name, weight in weights.items()}
+            for name, weight in weights.items():
+                if not weight.isfinite().all():
+                    raise ElmoHelpersError(f"dtype='float16': {name} has numbers beyond ±65,504: write float32.")
+        return weights
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str]) -> Self:
         """Read a model that `save` wrote; it gives the same numbers, and is in evaluation mode.
 
+        Args:
+            directory: Where it is; or the name of a model that ships, see `shipped_models`.
+
         Raises:
             ElmoHelpersError: A file is missing or damaged, or the files do not fit together.
         """
+        directory = model_directory(path_of("directory", directory))
         model = cls.of_weights(*read_model(directory))
-        model.folder = Path(directory)
+        model.folder = directory
         return model
 
     @classmethod
@@ -318,7 +343,7 @@ def _together(states: list[tuple[Tensor, Tensor]]) -> LSTMState:
 
 
 def model_of(model: BiLM | str | os.PathLike[str]) -> BiLM:
-    """A model as it is, also out of what `torch.compile` has made of it; or the saved one of a directory.
+    """A model as it is, also out of what `torch.compile` has made of it; or the saved one of a directory or a name.
 
     Raises:
         ElmoHelpersError: It is neither, or has no numbers (see `check_has_numbers`), or the directory holds no model.
@@ -328,5 +353,5 @@ def model_of(model: BiLM | str | os.PathLike[str]) -> BiLM:
         check_has_numbers(own.device)
         return own
     if not isinstance(model, str | os.PathLike):
-        raise ElmoHelpersError(f"model={shown(model)}: expected a BiLM, or the directory of a saved one.")
+        raise ElmoHelpersError(f"model={shown(model)}: expected a BiLM, or the directory or name of one.")
     return BiLM.load(model)

@@ -26,7 +26,9 @@ def left_out_of_graphs(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         nonlocal disabled
-        if "torch._dynamo" not in sys.modules:  # nobody compiles, and the compiler takes seconds to load
+        # Where nobody compiles, the compiler is not loaded, which takes seconds. What it reads itself ends at the first
+        # question: at the second it would take in all of `sys.modules`.
+        if not torch.compiler.is_compiling() and "torch._dynamo" not in sys.modules:
             return function(*args, **kwargs)
         if disabled is None:
             disabled = torch.compiler.disable(function, reason=_REASON)

@@ -23,6 +23,7 @@ from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of, whole_file
 from elmo_helpers.model.model_card import CARD, Run, model_card
 from elmo_helpers.model.storage import FILES
+from elmo_helpers.pretrained.shipped import shipped_models
 from elmo_helpers.text.vocabulary import WordVocabulary
 
 _is_repo_id = re.compile(r"\w[\w.-]*/\w[\w.-]*").fullmatch
@@ -56,11 +57,12 @@ class HubModel(nn.Module):
         force_download: bool = False,
         local_files_only: bool = False,
     ) -> Self:
-        """Read a model from a directory, or from the Hugging Face Hub; it is in evaluation mode.
+        """Read a model by its name; it is in evaluation mode.
 
         Args:
-            name: A directory that `save` or `save_pretrained` wrote, or, where there is none of that name, a model on
-                the Hub, "owner/name". With a directory, nothing is fetched and the other arguments have no effect.
+            name: A directory that `save` or `save_pretrained` wrote; or else a model that ships, see `shipped_models`,
+                or one on the Hugging Face Hub, "owner/name". Only for the last one something is fetched, and the other
+                arguments have an effect.
             revision: A branch, tag or commit on the Hub.
             token: Of the Hub, for private models; None: the one that is kept on this machine, if any.
             cache_dir: Where fetched files are kept.
@@ -71,13 +73,13 @@ class HubModel(nn.Module):
             ElmoHelpersError: There is no such model, a file cannot be fetched, is missing or damaged.
         """
         # A name that is too long, or has a zero byte in it, is none of a directory.
-        if isinstance(name, str | os.PathLike) and os.path.isdir(Path(name)):
+        if isinstance(name, str | os.PathLike) and (os.path.isdir(Path(name)) or os.fspath(name) in shipped_models()):
             return cls.load(name)
         if not isinstance(name, str) or not _is_repo_id(name):
             given = " ".join(os.fspath(name).split()) if isinstance(name, str | Path) else shown(name)
             raise ElmoHelpersError(
-                f"{given:.200} is no directory: name one that BiLM.save wrote, or a model on the Hugging Face Hub as "
-                "'owner/name'."
+                f"{given:.200} is no directory: name one that BiLM.save wrote, a model that ships "
+                f"({', '.join(shipped_models())}), or one on the Hugging Face Hub as 'owner/name'."
             )
         with _hub(f"{name} is no directory here, and cannot be fetched from the Hugging Face Hub") as hub:
             fetched = hub.snapshot_download(

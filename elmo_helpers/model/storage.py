@@ -19,6 +19,7 @@ from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import MEND, check_ordinary, holds_format, path_of, read_json, whole_directory, write_json
 from elmo_helpers.model.sizes import parameters_of, within_memory
+from elmo_helpers.pretrained.shipped import shipped_models
 from elmo_helpers.text.vocabulary import WordVocabulary
 
 FORMAT = "elmo_helpers model 1"
@@ -54,6 +55,11 @@ def read_model(directory: str | os.PathLike[str]) -> tuple[BiLMConfig, TextConfi
         ElmoHelpersError: A file is missing or damaged, the files do not belong together, or are too large for memory.
     """
     directory = path_of("directory", directory)
+    if not os.path.lexists(directory):
+        raise ElmoHelpersError(
+            f"{directory}: there is no such directory, nor does a model of that name ship; check the name, or take "
+            f"one that ships: {', '.join(shipped_models())}."
+        )
     config_path, weights_path = directory / "config.json", directory / "model.safetensors"
     config = read_json(config_path)
     if not isinstance(config, dict) or config.get("format") != FORMAT or not {"model", "text"} <= set(config):

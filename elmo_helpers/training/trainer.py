@@ -14,11 +14,12 @@ from typing import Any
 import pandas as pd
 import torch
 
-from elmo_helpers.checks import instance
-from elmo_helpers.config import BiLMConfig
+from elmo_helpers.checks import choice, instance
+from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.precision import check_precision, products_in
+from elmo_helpers.model.softmax_transfer import with_vocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
@@ -157,6 +158,7 @@ def fine_tune(
     corpus: Corpus | CorpusShards,
     config: TrainingConfig | None = None,
     *,
+    vocabulary: str = "corpus",
     validation: Corpus | CorpusShards | None = None,
     directory: str | os.PathLike[str] | None = None,
     device: torch.device | str = "auto",
@@ -173,10 +175,12 @@ def fine_tune(
     as in `train`.
 
     Args:
-        model: A model, or the directory of a saved one; it stays as it is.
-        corpus: Titles to learn from, spelled in the model's characters. The model goes on predicting its own words:
-            others are read by their spelling, and are `<UNK>` where they are to be predicted.
+        model: A model, or the directory or name of one; it stays as it is.
+        corpus: Titles to learn from, spelled in the model's characters.
         config: The run's settings; None: the defaults, or those of the run resumed.
+        vocabulary: Which words the copy predicts. "corpus": those of the corpus, where a word that the model knows
+            keeps what has been learned of it (see `with_vocabulary`); "model": its own, and others are `<UNK>`. Both
+            read any word by its spelling. A model with one vector a word goes on with its own.
 
     Raises:
         ElmoHelpersError: As `train`.
@@ -185,14 +189,18 @@ def fine_tune(
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, profile, callback)
     _, stored_config = run.stored
     start = model_of(model)
+    choice("vocabulary", vocabulary, ("corpus", "model"))
+    if vocabulary == "model" or isinstance(start.config.char_cnn, WordEmbeddingConfig):
+        corpus = corpus.with_vocabulary(start.vocabulary)
+    words = corpus.vocabulary
     digest = hashlib.sha256()
     for tensor in start.state_dict().values():
         digest.update(tensor.cpu().contiguous().view(torch.uint8).numpy())
     if validation is not None:
-        run = replace(run, validation=validation.with_vocabulary(start.vocabulary))
+        run = replace(run, validation=validation.with_vocabulary(words))
     return _run(
-        corpus.with_vocabulary(start.vocabulary),
-        lambda: copy.deepcopy(start),
+        corpus,
+        lambda: copy.deepcopy(start) if words.words == start.vocabulary.words else with_vocabulary(start, words),
         config or stored_config or TrainingConfig(),
         {"kind": "a model trained further", "start": digest.hexdigest()},
         run,

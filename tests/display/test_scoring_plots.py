@@ -10,9 +10,9 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
+from elmo_helpers.analysis.scoring import Fill, WordScores
 from elmo_helpers.display import scoring_plots as plots
 from elmo_helpers.display.style import BACKWARD, FORWARD, VERMILION
-from elmo_helpers.encoding.scoring import Fill, WordScores
 from elmo_helpers.errors import ElmoHelpersError
 
 

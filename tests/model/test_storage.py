@@ -32,6 +32,29 @@ def test_round_trip(toy_model, tmp_path):
     assert (Encoder(loaded).encode(titles) == Encoder(toy_model).encode(titles)).all()
 
 
+def test_half_the_precision_takes_half_the_room(toy_model, tmp_path):
+    for dtype in ("float32", "float16"):
+        toy_model.save(tmp_path / dtype, dtype=dtype)
+    whole, half = (load_file(tmp_path / dtype / "model.safetensors") for dtype in ("float32", "float16"))
+    assert all(torch.equal(half[name], weight.half()) for name, weight in whole.items())
+    loaded = BiLM.load(tmp_path / "float16")
+    assert {weight.dtype for weight in loaded.state_dict().values()} == {torch.float32}
+    assert {weight.dtype for weight in toy_model.state_dict().values()} == {torch.float32}
+    again = tmp_path / "again"
+    loaded.save(again, dtype="float16")  # nothing is lost twice
+    assert (again / "model.safetensors").read_bytes() == (tmp_path / "float16" / "model.safetensors").read_bytes()
+
+
+def test_numbers_that_half_the_precision_cannot_hold(toy_model, tmp_path):
+    with torch.no_grad():
+        toy_model.softmax.bias[5] = 70_000
+    with pytest.raises(ElmoHelpersError, match=r"softmax\.bias has numbers beyond ±65,504"):
+        toy_model.save(tmp_path / "model", dtype="float16")
+    with pytest.raises(ElmoHelpersError, match="dtype='int8'"):
+        toy_model.save(tmp_path / "model", dtype="int8")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_saving_again_replaces_the_model(toy_model, tmp_path):
     toy_model.save(tmp_path / "model")
     with torch.no_grad():

@@ -201,18 +201,56 @@ def test_nothing_to_train_on(toy_corpus):
         train(toy_corpus.select([]), TINY)
 
 
-def test_fine_tuning_on_other_words(toy_corpus):
+OTHER_TITLES = ["the zebra sat on the mat", "a zebra ran home"] * 4
+
+
+def test_fine_tuning_on_other_words_that_it_is_not_to_predict(toy_corpus):
     """Words that the model does not know are read by their spelling, and are <UNK> where they are predicted."""
     model = train(toy_corpus, TINY, TrainingConfig(epochs=1), progress=False).model
-    other = corpus_of(["the zebra sat on the mat", "a zebra ran home"] * 4)
+    other = corpus_of(OTHER_TITLES)
     with pytest.raises(ElmoHelpersError, match="with_vocabulary"):
         evaluate(model, other)
     own_words = other.with_vocabulary(model.vocabulary)
     assert evaluate(model, own_words).oov_rate == pytest.approx(8 / 40)
     before = evaluate(model, own_words).perplexity
-    tuned = fine_tune(model, other, TrainingConfig(epochs=20, learning_rate=0.02), validation=other, progress=False)
+    settings = TrainingConfig(epochs=20, learning_rate=0.02)
+    tuned = fine_tune(model, other, settings, vocabulary="model", validation=other, progress=False)
     assert tuned.model.vocabulary == model.vocabulary
     assert evaluate(tuned.model, own_words).perplexity < before / 2
+
+
+@pytest.mark.parametrize("softmax", ["full", "sampled", "adaptive"])
+def test_fine_tuning_on_other_words_that_it_is_to_predict(toy_corpus, softmax):
+    """It begins from what it knows of the words of both, and learns the others."""
+    config = replace(TINY, softmax=softmax, n_negatives=5)
+    model = train(toy_corpus, config, TrainingConfig(epochs=20, learning_rate=0.02), progress=False).model
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    other = corpus_of(OTHER_TITLES)
+    step = TrainingConfig(steps=1, learning_rate=1e-9)
+    (begun, fresh) = (
+        evaluate(result.model, other)
+        for result in (fine_tune(model, other, step, progress=False), train(other, config, step, progress=False))
+    )
+    assert begun.oov_rate == 0
+    assert begun.perplexity < fresh.perplexity
+    tuned = fine_tune(model, other, TrainingConfig(epochs=60, learning_rate=0.02), validation=other, progress=False)
+    assert tuned.model.vocabulary == other.vocabulary
+    assert evaluate(tuned.model, other).perplexity < begun.perplexity / 1.5
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_a_run_on_other_words_can_be_gone_on_with(toy_corpus, toy_model, tmp_path):
+    other = corpus_of(OTHER_TITLES)
+    settings = TrainingConfig(epochs=4, batch_size=2, checkpoint_every=3)
+    whole = fine_tune(toy_model, other, settings, progress=False)
+    fine_tune(toy_model, other, replace(settings, epochs=2), directory=tmp_path / "run", progress=False)
+    with pytest.raises(ElmoHelpersError, match="vocabulary|other words"):
+        fine_tune(
+            toy_model, other, settings, vocabulary="model", directory=tmp_path / "run", resume=True, progress=False
+        )
+    gone_on = fine_tune(toy_model, other, settings, directory=tmp_path / "run", resume=True, progress=False)
+    for a, b in zip(whole.model.parameters(), gone_on.model.parameters(), strict=True):
+        assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("softmax", ["full", "sampled", "adaptive"])

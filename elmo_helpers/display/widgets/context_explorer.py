@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from elmo_helpers.analysis.nearest import nearest_rows, unit_rows
+from elmo_helpers.analysis.occurrences import Occurrences, find_occurrences
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.context_map import MAX_CLUSTERS, ContextMap, map_contexts, mix_layers, name_clusters
 from elmo_helpers.display.search_plots import plot_contexts
@@ -20,8 +22,6 @@ from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.tables import table_html
 from elmo_helpers.encoding.encoder import Encoder
-from elmo_helpers.encoding.nearest import nearest_rows, unit_rows
-from elmo_helpers.encoding.occurrences import Occurrences, find_occurrences
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.titles import normalize_title
 

@@ -9,12 +9,12 @@ import os
 import ipywidgets as widgets
 import numpy as np
 
+from elmo_helpers.analysis.scoring import Fill, Scorer, WordScores
 from elmo_helpers.checks import whole_number
 from elmo_helpers.display.scoring_plots import plot_likely_words, plot_surprise, share, surprise
 from elmo_helpers.display.style import figure, shortened
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.typed import typed_title
-from elmo_helpers.encoding.scoring import Fill, Scorer, WordScores
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
 from elmo_helpers.text.vocabulary import SPECIALS
@@ -49,7 +49,7 @@ class DirectionExplorer(widgets.VBox):
         """Controls and pictures.
 
         Args:
-            model: A trained model that has a softmax, the directory of a saved one, or a scorer.
+            model: A trained model that has a softmax, the directory or name of one, or a scorer.
             title: The title shown at first; empty: none.
             n_words: How many likely words are shown at first, at most 20.
 

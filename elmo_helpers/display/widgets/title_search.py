@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from elmo_helpers.analysis.nearest import nearest_rows, unit_rows
 from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.display.search_plots import plot_dates_of_nearest
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.tables import table_html
 from elmo_helpers.encoding.encoder import Encoder
-from elmo_helpers.encoding.nearest import nearest_rows, unit_rows
 from elmo_helpers.errors import ElmoHelpersError
 
 _WIDE = {"description_width": "110px"}

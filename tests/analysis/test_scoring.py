@@ -8,7 +8,7 @@ import torch
 
 from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, evaluate
-from elmo_helpers.encoding.scoring import Scorer
+from elmo_helpers.analysis.scoring import Scorer
 from elmo_helpers.training.batching import Batch
 
 

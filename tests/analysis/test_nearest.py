@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from elmo_helpers import ElmoHelpersError
-from elmo_helpers.encoding.nearest import nearest_rows, unit_rows
+from elmo_helpers.analysis.nearest import nearest_rows, unit_rows
 
 
 def test_unit_rows(rng):

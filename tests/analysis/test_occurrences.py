@@ -6,7 +6,7 @@ import pytest
 
 from conftest import TOY_TITLES
 from elmo_helpers import ElmoHelpersError, Encoder
-from elmo_helpers.encoding.occurrences import find_occurrences
+from elmo_helpers.analysis.occurrences import find_occurrences
 
 TITLES = [title.split() for title in [*TOY_TITLES, "", "home home"]]
 

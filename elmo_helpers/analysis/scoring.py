@@ -67,7 +67,7 @@ class Scorer:
         """A scorer.
 
         Args:
-            model: A model, or the directory of a saved one.
+            model: A model, or the directory or name of one.
             batch_size: Titles computed together, which does not matter to the scores.
 
         Raises:

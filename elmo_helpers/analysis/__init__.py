@@ -1,0 +1,1 @@
+"""What vectors and models know: scores of words, generated titles, neighbours, occurrences, probes."""
