@@ -3,8 +3,9 @@
     python recipes/english_titles.py REDDIT.csv.gz ARXIV.csv.gz DIRECTORY [--held-out TITLES.csv.gz] [--minutes 120]
 
 REDDIT and ARXIV are tables with the columns title and date (see the model's card for where they come from); the State
-of the Union messages come from the default corpus. The newest titles of each source are held out, and so is the newest
-fifth of TITLES and of the messages, which `make evidence` tests on. Titles with a word of left_out.txt are not used.
+of the Union messages come from the default corpus. Held out are the newest titles of each source; the newest fifth of
+TITLES and of the messages, which `make evidence` tests on; and the messages that the notebooks hold out. Titles with a
+word of left_out.txt are not used.
 Each step is a command of the library, and is not repeated where its result is there.
 """
 
@@ -18,7 +19,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from elmo_helpers import default_titles
+from elmo_helpers import CharacterVocabulary, TextConfig, default_titles, prepare_corpus
 
 Row = tuple[str, str]  # date, title
 
@@ -28,10 +29,10 @@ TESTED_SHARE = 0.2  # of the newest titles, on which make evidence tests
 LOWER, TITLE, UPPER = 0.10, 0.05, 0.02
 LEFT_OUT = Path(__file__).with_name("left_out.txt")
 
-PREPROCESS = "--scheme utf8 --no-lowercase --min-count 8 --max-size 50000"
+PREPROCESS = "--scheme utf8 --no-lowercase --min-count 8 --max-size 49996"  # with the specials, 50,000 words
 TRAIN = (
-    "--config recipes/english_titles.json --epochs none --batch-size 128 --learning-rate 0.003 "
-    "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 2000 --checkpoint-every 500 --log-every 100"
+    "--config recipes/english_titles.json --epochs none --batch-size 64 --learning-rate 0.003 "
+    "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 4000 --checkpoint-every 1000 --log-every 100"
 )
 
 
@@ -45,6 +46,17 @@ def rows_of(path: Path) -> list[Row]:
 def newest(rows: list[Row], share: float) -> list[Row]:
     """The newest rows, that share of all."""
     return rows[int(len(rows) * (1 - share)) :]
+
+
+def of_notebooks(messages: Path, directory: Path) -> list[str]:
+    """The messages' sentences that a corpus of the notebooks holds out, whichever characters it is made of."""
+    titles = []
+    for scheme, length in (("tutorial", 30), ("utf8", 50)):
+        characters, text = CharacterVocabulary(scheme, length), TextConfig(lowercase=scheme == "tutorial")
+        corpus = prepare_corpus(messages, directory / f"messages-{scheme}", characters=characters, text=text)
+        days = {day for name in ("valid", "test") for day in corpus.split(name).dates.astype("M8[D]").astype(str)}
+        titles += [title for day, title in rows_of(messages) if day in days]
+    return titles
 
 
 def without_words(rows: Iterable[Row], words: set[str]) -> Iterator[Row]:
@@ -107,16 +119,17 @@ def main() -> None:
     directory.mkdir(parents=True, exist_ok=True)
     files = {name: directory / f"{name}.csv" for name in ("train", "valid", "test")}
     if not all(path.is_file() for path in files.values()):
-        messages = rows_of(default_titles(directory / "messages.csv"))
-        tested = newest(messages, TESTED_SHARE)
+        messages = default_titles(directory / "messages.csv")
+        tested = newest(rows_of(messages), TESTED_SHARE)
         if arguments.held_out:
             tested += newest(rows_of(arguments.held_out), TESTED_SHARE)
-        sources = [rows_of(arguments.reddit), rows_of(arguments.arxiv), messages]
-        for name, rows in split(sources, {title for _, title in tested}).items():
+        held_out = {title for _, title in tested} | {*of_notebooks(messages, directory)}
+        sources = [rows_of(path) for path in (arguments.reddit, arguments.arxiv, messages)]
+        for name, rows in split(sources, held_out).items():
             write(files[name], rows)
     corpus, folder = directory / "corpus", directory / "run"
-    held_out = ["--valid-titles", files["valid"], "--test-titles", files["test"]]
-    run("preprocess", files["train"], "--output", corpus, *held_out, *PREPROCESS.split())
+    others = ["--valid-titles", files["valid"], "--test-titles", files["test"]]
+    run("preprocess", files["train"], "--output", corpus, *others, *PREPROCESS.split())
     begun = ["--resume"] if (folder / "training").exists() else []
     run("train", corpus, folder, *TRAIN.split(), "--minutes", arguments.minutes, *begun)
 
