@@ -8,7 +8,7 @@ ARGS ?=
 PYTEST := $(PY) -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help notebooks html test test-old-cpu test-browser lab lint bench clean
+.PHONY: help notebooks html test test-old-cpu test-browser lab lint bench evidence clean
 
 # .venv/made is written last, and holds the directory that it was written for. Where it is missing, the
 # environment is half made; where the clone has moved or Python has gone, the environment is of no use.
@@ -45,10 +45,13 @@ lint: $(MADE)  ## check style, formatting and types (mend what can be: ARGS=--fi
 	@$(PY) -m ruff format $(if $(filter --fix,$(ARGS)),,--check) .
 	@$(PY) -m mypy
 
-bench: $(MADE)  ## run the benchmarks
-	@shopt -s nullglob; scripts=(tests/benchmarks/bench_*.py); \
+bench: $(MADE)  ## run the benchmarks of speed and memory
+	@shopt -s nullglob; GLOBIGNORE=tests/benchmarks/bench_evidence.py; scripts=(tests/benchmarks/bench_*.py); \
 	(( $${#scripts[@]} )) || { echo "There is no benchmark in tests/benchmarks." >&2; exit 1; }; \
 	for script in "$${scripts[@]}"; do echo "== $$script"; $(PY) "$$script" $(ARGS) || exit; done
+
+evidence: $(MADE)  ## measure what a model's layers know, beside rivals (see tests/benchmarks/bench_evidence.py)
+	@$(PY) tests/benchmarks/bench_evidence.py $(ARGS)
 
 clean:  ## remove .venv and all caches; data/ is left as it is
 	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info notebooks/.ipynb_checkpoints

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Self, cast
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor, nn
 from elmo_helpers.checks import choice, instance, shown
 from elmo_helpers.config import BiLMConfig, TextConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import path_of
 from elmo_helpers.model.adaptive_softmax import AdaptiveSoftmax
 from elmo_helpers.model.bilm_outputs import BiLMLoss, BiLMOutput, LSTMState
 from elmo_helpers.model.char_cnn import CharacterCNN
@@ -26,7 +26,6 @@ from elmo_helpers.model.sizes import memory_of, parameters_of, within_memory
 from elmo_helpers.model.softmax import resolve_softmax, softmax_of
 from elmo_helpers.model.storage import read_model, write_model
 from elmo_helpers.model.word_embedding import WordEmbedding
-from elmo_helpers.pretrained.shipped import model_directory
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.vocabulary import PAD, WordVocabulary
 from elmo_helpers.text.word_ids import WordIds
@@ -314,9 +313,8 @@ class BiLM(HubModel, nn.Module):
         Raises:
             ElmoHelpersError: A file is missing or damaged, or the files do not fit together.
         """
-        directory = model_directory(path_of("directory", directory))
         model = cls.of_weights(*read_model(directory))
-        model.folder = directory
+        model.folder = Path(directory)
         return model
 
     @classmethod

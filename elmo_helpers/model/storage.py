@@ -19,7 +19,7 @@ from elmo_helpers.config import BiLMConfig, TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import MEND, check_ordinary, holds_format, path_of, read_json, whole_directory, write_json
 from elmo_helpers.model.sizes import parameters_of, within_memory
-from elmo_helpers.pretrained.shipped import shipped_models
+from elmo_helpers.pretrained.shipped import model_directory, shipped_models
 from elmo_helpers.text.vocabulary import WordVocabulary
 
 FORMAT = "elmo_helpers model 1"
@@ -49,12 +49,12 @@ def is_model(directory: str | os.PathLike[str]) -> bool:
 
 
 def read_model(directory: str | os.PathLike[str]) -> tuple[BiLMConfig, TextConfig, WordVocabulary, dict[str, Tensor]]:
-    """Read what `write_model` wrote.
+    """Read what `write_model` wrote to a directory, or a model that ships, by its name.
 
     Raises:
         ElmoHelpersError: A file is missing or damaged, the files do not belong together, or are too large for memory.
     """
-    directory = path_of("directory", directory)
+    directory = model_directory(path_of("directory", directory))
     if not os.path.lexists(directory):
         raise ElmoHelpersError(
             f"{directory}: there is no such directory, nor does a model of that name ship; check the name, or take "
