@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elmo_helpers.checks import positive, whole_number, word_list
+from elmo_helpers.checks import choice, positive, whole_number, word_list
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
@@ -19,6 +19,8 @@ from elmo_helpers.model.compiling import methods_left_out_of_graphs
 from elmo_helpers.model.full_softmax import log_frequencies
 from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
+
+DIRECTIONS = ("forward", "backward")
 
 
 class _Draw:
@@ -71,6 +73,7 @@ class Generator:
         *,
         beginning: str | Sequence[str] = "",
         end: str | Sequence[str] = "",
+        direction: str | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         max_words: int = 40,
@@ -83,20 +86,27 @@ class Generator:
             beginning: The first words of all, from which the forward direction goes on; a raw text, or a list of
                 tokens.
             end: The last words of all, before which the backward direction finds others.
+            direction: "forward" or "backward"; None: backward where there is an end, else forward.
             temperature: Words are drawn in proportion to p^(1 / temperature): below 1 the likely ones come more often.
             top_k: Only the so many likeliest words are drawn; None: any.
             max_words: A title that has so many words ends there.
             seed: Of what is drawn.
 
         Raises:
-            ElmoHelpersError: Both a beginning and an end are given, which is for `fill_between`; or an argument is of
-                the wrong kind.
+            ElmoHelpersError: Both a beginning and an end are given, which is for `fill_between`; the direction cannot
+                go on from what is given; or an argument is of the wrong kind.
         """
         first, last = self._tokens(beginning, end)
         if first and last:
             raise ElmoHelpersError("beginning and end: give one of them; fill_between draws what is between both.")
+        direction = choice("direction", direction or ("backward" if last else "forward"), DIRECTIONS)
+        if (first and direction == "backward") or (last and direction == "forward"):
+            raise ElmoHelpersError(
+                f"direction={direction!r}: forward goes on from a beginning, and backward from an end."
+            )
         n, max_words = whole_number("n", n, 0), whole_number("max_words", max_words, 1)
-        draw, vectors, backward = _Draw(temperature, top_k, seed), WordVectors(self.model.eval()), bool(last)
+        draw, vectors = _Draw(temperature, top_k, seed), WordVectors(self.model.eval())
+        backward = direction == "backward"
         start, stop = (EOS, BOS) if backward else (BOS, EOS)
         titles = [[*first, *last] for _ in range(n)]
         going, state, new = list(range(n)), None, [[*first, *last] for _ in range(n)]

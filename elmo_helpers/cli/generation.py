@@ -13,6 +13,9 @@ def generate(
     n: Annotated[int, typer.Option("--n", help="How many titles.")] = 10,
     beginning: Annotated[str, typer.Option(help="Their first words; the model goes on from there.")] = "",
     end: Annotated[str, typer.Option(help="Their last words; the model finds what comes before.")] = "",
+    direction: Annotated[
+        str | None, typer.Option(help="forward or backward. [backward where there is an --end, else forward]")
+    ] = None,
     between: Annotated[
         int | None, typer.Option(help="Words to be drawn between --beginning and --end, by both directions together.")
     ] = None,
@@ -35,6 +38,7 @@ def generate(
             n,
             beginning=beginning,
             end=end,
+            direction=direction,
             temperature=temperature,
             top_k=top_k,
             max_words=max_words,

@@ -75,6 +75,15 @@ def test_each_next_word_is_drawn_in_the_light_of_all_before(model):
             assert next_word(model, title, backward).argmax() == len(words)
 
 
+def test_backward_from_nothing_begins_with_the_last_word(model):
+    drawn = Generator(model).generate(N, direction="backward", max_words=1, seed=2)
+    words = model.vocabulary.words[len(SPECIALS) :]
+    found = np.array([sum(title == [word] for title in drawn) for word in words] + [drawn.count([])])
+    expected = expected_counts(next_word(model, [], backward=True), N)
+    often = expected >= 5
+    assert stats.chisquare(found[often], expected[often] / expected[often].sum() * found[often].sum()).pvalue > 1e-3
+
+
 def test_a_gap_is_filled_by_both_directions(model):
     """With one word between, a round draws it from both directions at once."""
     drawn = Generator(model).fill_between("the old", "home", 1, N, rounds=1, seed=3)
@@ -106,6 +115,7 @@ def test_a_title_does_not_depend_on_what_was_drawn_beside_it_but_for_the_seed(to
     assert generator.generate(5, seed=7) == generator.generate(5, seed=7)
     assert generator.generate(5, seed=7) != generator.generate(5, seed=8)
     assert generator.generate(1, top_k=1) * 3 == generator.generate(3, top_k=1)
+    assert generator.generate(5, direction="backward") != generator.generate(5)
     before = torch.random.get_rng_state()
     generator.generate(2)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -135,6 +145,9 @@ def test_boundaries_are_drawn_only_where_a_title_ends(model):
         ({"max_words": 0}, "max_words=0"),
         ({"seed": -1}, "seed=-1"),
         ({"beginning": "the", "end": "dog"}, "fill_between draws what is between both"),
+        ({"beginning": "the", "direction": "backward"}, "direction='backward': forward goes on from a beginning"),
+        ({"end": "dog", "direction": "forward"}, "direction='forward'"),
+        ({"direction": "both"}, "direction='both'"),
     ],
 )
 def test_wrong_settings(toy_model, settings, message):

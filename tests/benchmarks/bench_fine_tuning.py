@@ -33,10 +33,16 @@ from elmo_helpers import (
 
 CHARACTERS = 50  # C, of the models that ship
 FINE_TUNING = TrainingConfig(
-    epochs=None, batch_size=64, learning_rate=2e-3, final_learning_rate=2e-5, warmup_steps=100, evaluate_every=10**9
+    epochs=None,
+    minutes=3.0,
+    batch_size=16,  # few tokens are read, so that many small steps come further than few large ones
+    learning_rate=3e-3,
+    final_learning_rate=3e-5,
+    warmup_steps=100,
+    evaluate_every=10**9,
 )
-OWN_SIZE = replace(FINE_TUNING, learning_rate=4e-3, final_learning_rate=4e-5, warmup_steps=200)
-NOTEBOOK = replace(FINE_TUNING, learning_rate=8e-3, final_learning_rate=8e-5, warmup_steps=200)
+OWN_SIZE = replace(FINE_TUNING, batch_size=64, learning_rate=4e-3, final_learning_rate=4e-5, warmup_steps=200)
+NOTEBOOK = replace(FINE_TUNING, batch_size=64, learning_rate=8e-3, final_learning_rate=8e-5, warmup_steps=200)
 
 
 def of_the_notebook(characters: CharacterVocabulary) -> BiLMConfig:
@@ -69,13 +75,17 @@ def compare(model: BiLM, corpus: Corpus, minutes: list[float], directory: Path) 
     size = len(corpus.vocabulary)
     print(f"{len(titles):,} titles, {len(test):,} of the test, V {size:,}; exact perplexity on the test")
     print(f"  {'interpolated bigram':<52}{InterpolatedBigramModel(titles, valid).evaluate(test).perplexity:>8,.1f}")
-    few = FINE_TUNING, minutes[0]
     runs = {
         "the model, before its first step": lambda: fine_tune(
             model, titles, replace(FINE_TUNING, steps=1, learning_rate=1e-12, final_learning_rate=None), progress=False
         ),
         f"the model, fine-tuned for {minutes[0]:g} minutes": lambda: fine_tune(
-            model, titles, replace(few[0], minutes=few[1]), progress=False, directory=directory / "fine-tuned"
+            model,
+            titles,
+            replace(FINE_TUNING, minutes=minutes[0]),
+            progress=False,
+            directory=directory / "fine-tuned",
+            overwrite=True,
         ),
     }
     own = replace(model.config, softmax="auto", n_negatives=2048)

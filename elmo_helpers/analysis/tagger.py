@@ -1,0 +1,168 @@
+"""A tagger over layers that stay as they are: yes or no for each word, by a linear classifier."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elmo_helpers.analysis.probe import MixClassifier
+from elmo_helpers.checks import flag, numbers, whole_number
+from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.model.precision import products_in
+
+_LEARNING_RATE, _MIX_LEARNING_RATE = 0.01, 0.05  # the few shares may move faster than the many weights
+_WEIGHT_DECAY = 1e-4
+_BATCH_SIZE = 512
+_MANY = 20_000  # words; with more of them an epoch has more steps, and fewer epochs do
+_EPOCHS, _EPOCHS_OF_MANY = 60, 15
+_CUTS = np.linspace(0.5, 0.995, 60)  # quantiles of the scores, of which one becomes the threshold
+
+
+class LinearTagger:
+    """Scores of words by a linear classifier over standardised layers: w · Σ_l s_l (h^l − μ^l) / σ^l + b.
+
+    μ^l and σ^l are the mean and the standard deviation of each number of layer l over the words it was fitted on, s
+    the shares of a scalar mix (Peters et al. 2018, equation 1), learned with w and b, or all alike.
+
+    Attributes:
+        classifier: The mix, w and b.
+        threshold: The score above which a word is tagged: of 60 quantiles of the scores of the words that the tagger
+            was fitted on, the one with the best F1 there.
+    """
+
+    classifier: MixClassifier
+    threshold: float
+
+    def __init__(self, mean: NDArray[np.float32], deviation: NDArray[np.float32]) -> None:
+        """A tagger that has not learned; `LinearTagger.fit` makes one that has.
+
+        Args:
+            mean: μ, (L, dim) float32.
+            deviation: σ, (L, dim) float32, above 0.
+        """
+        self._mean, self._deviation = mean, deviation
+        n_layers, dim = mean.shape
+        self.classifier = MixClassifier(n_layers, dim, 1)
+        self.threshold = 0.0
+
+    @classmethod
+    def fit(
+        cls,
+        layers: NDArray[np.floating],
+        labels: NDArray[np.integer],
+        *,
+        learn_shares: bool = True,
+        epochs: int | None = None,
+        seed: int = 0,
+    ) -> LinearTagger:
+        """Learn by cross-entropy with Adam; the layers stay as they are.
+
+        Args:
+            layers: (N, L, dim) float, the layers of N words, of all titles one behind the other. For one layer alone,
+                hand over `layers[:, [l]]`; for the fixed mean, all of them and `learn_shares=False`.
+            labels: (N,) int or bool: 1 where a word is to be tagged, else 0.
+            learn_shares: Learn how much each layer counts; False: all alike.
+            epochs: How often the words are read; None: 60 times, and 15 times where there are more than 20,000.
+            seed: Of the first weights and of the order; the caller's random state is left as it was.
+
+        Raises:
+            ElmoHelpersError: The shapes do not fit together, a label is neither 0 nor 1, a number is not finite, or
+                there is nothing to learn from.
+        """
+        layers, labels = _checked(layers), numbers("labels", labels, "0 or 1 for each word", kinds="iub")
+        learn_shares, seed = flag("learn_shares", learn_shares), whole_number("seed", seed, 0)
+        if labels.shape != layers.shape[:1] or not len(labels):
+            raise ElmoHelpersError(
+                f"layers and labels: expected shapes (N, L, dim) and (N,) with N at least 1, and got {layers.shape} "
+                f"and {labels.shape}."
+            )
+        if not np.isin(labels, (0, 1)).all():
+            raise ElmoHelpersError(f"labels: expected 0 or 1, and got numbers from {labels.min()} to {labels.max()}.")
+        if epochs is None:
+            epochs = _EPOCHS_OF_MANY if len(labels) > _MANY else _EPOCHS
+        epochs = whole_number("epochs", epochs, 1)
+        with (
+            torch.device("cpu") as cpu,
+            products_in("fp32", cpu),
+            torch.inference_mode(False),
+            torch.random.fork_rng(devices=[]),
+        ):
+            torch.default_generator.manual_seed(seed)  # and no GPU's
+            tagger = cls(layers.mean(0), layers.std(0) + np.float32(1e-6))
+            mix, linear = tagger.classifier.mix, tagger.classifier.linear
+            mix.gamma.requires_grad_(False)  # w may have any length, so γ has nothing to add
+            mix.weights.requires_grad_(learn_shares)
+            groups = [
+                {"params": list(linear.parameters()), "weight_decay": _WEIGHT_DECAY},
+                {"params": [mix.weights], "lr": _MIX_LEARNING_RATE},
+            ]
+            optimizer = torch.optim.Adam(groups[: 2 if learn_shares else 1], lr=_LEARNING_RATE)
+            x, y = tagger._standardized(layers), torch.from_numpy(labels.astype(np.float32))
+            for _ in range(epochs):
+                for rows in torch.randperm(len(y)).split(_BATCH_SIZE):
+                    optimizer.zero_grad()
+                    F.binary_cross_entropy_with_logits(tagger.classifier(x[rows])[:, 0], y[rows]).backward()
+                    optimizer.step()
+        tagger.classifier.eval()
+        tagger.threshold = best_threshold(tagger.scores(layers), labels)
+        return tagger
+
+    @property
+    def shares(self) -> list[float]:
+        """s: how much each layer counts, positive, of sum 1."""
+        shares: list[float] = self.classifier.mix.shares.tolist()
+        return shares
+
+    def scores(self, layers: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The logit of each word: (N, L, dim) float to (N,) float32.
+
+        Raises:
+            ElmoHelpersError: The layers are others than those it was fitted on, or a number is not finite.
+        """
+        layers = _checked(layers)
+        if layers.shape[1:] != self._mean.shape:
+            raise ElmoHelpersError(
+                f"layers: expected (N, L, dim) with L and dim {self._mean.shape}, as when it was fitted, and got "
+                f"{layers.shape}."
+            )
+        with torch.no_grad(), products_in("fp32", torch.device("cpu")):
+            scores: Tensor = self.classifier(self._standardized(layers))[:, 0]
+        return scores.numpy()
+
+    def predict(self, layers: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether the score of each word is above the threshold: (N, L, dim) float to (N,) bool.
+
+        Raises:
+            ElmoHelpersError: See `scores`.
+        """
+        return self.scores(layers) > self.threshold
+
+    def _standardized(self, layers: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy((layers - self._mean) / self._deviation)
+
+
+def f1(found: NDArray[np.bool_], labels: NDArray[np.integer]) -> float:
+    """2 · right / (tagged + to be tagged), both (N,), from 0 to 1; 0 where nothing is right."""
+    right, tagged, wanted = (int(np.count_nonzero(x)) for x in (found & (labels == 1), found, labels == 1))
+    return 2 * right / max(1, tagged + wanted)
+
+
+def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Of the quantiles .5 to .995 of the scores, (N,), the first one above which F1 on the labels, (N,), is best."""
+    cuts: NDArray[np.floating] = np.quantile(scores, _CUTS)
+    return float(cuts[np.argmax([f1(scores > cut, labels) for cut in cuts])])
+
+
+def _checked(layers: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(N, L, dim) finite float32."""
+    layers = numbers("layers", layers, "(N, L, dim) numbers")
+    with np.errstate(over="ignore", under="ignore"):  # beyond float32 they are not finite
+        found: NDArray[np.float32] = layers.astype(np.float32, copy=False)
+    if found.ndim != 3 or not all(found.shape[1:]):
+        raise ElmoHelpersError(f"layers: expected the shape (N, L, dim), and got {found.shape}.")
+    if not np.isfinite(found).all():
+        raise ElmoHelpersError("layers: expected finite numbers; encode the titles with a model that has learned.")
+    return found

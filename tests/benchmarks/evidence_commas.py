@@ -1,0 +1,87 @@
+"""A tagger that puts the commas back, over the number of labelled titles: F1 on titles of the newest fifth.
+
+Each tagger's threshold is the one with the best F1 on the titles that it learned from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from evidence_measures import COUNTED, Record, f1
+from evidence_vectors import AROUND, Model, counted_around, with_neighbours
+from numpy.typing import NDArray
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from elmo_helpers.analysis.free_labels import CommaExample, commas
+from elmo_helpers.analysis.tagger import LinearTagger, best_threshold
+
+N_TITLES = (50, 200, 1000, 5000)
+N_TEST = 2000
+C_OF_COUNTS = 3.0
+SEED = 0
+
+Titles = Sequence[Sequence[str]]
+
+
+def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]]) -> Iterator[Record]:
+    """F1 of every layer of every model, of the fixed mean, the learned mix, and of the rivals.
+
+    Args:
+        models: To be tried.
+        parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
+    """
+    for model in models:
+        train, test = parts[model.lowercase]
+        yield from of_model(model, commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED))
+
+
+def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[CommaExample]) -> Iterator[Record]:
+    """F1 of one model's layers, and of the rivals on the same titles."""
+    owner = np.repeat(np.arange(len(asked)), [len(example.tokens) for example in asked])
+    y, y_test = labels_of(learned), labels_of(asked)
+
+    def record(features: str, n: int, found: NDArray[np.bool_], **details: object) -> Record:
+        counts = (np.bincount(owner, weights=x) for x in (found & (y_test == 1), found, y_test))
+        return Record("commas", "commas", model.name, features, n, f1(*counts), details)
+
+    layers, layers_test = (model.words([example.tokens for example in part]) for part in (learned, asked))
+    near, near_test = (
+        with_neighbours(x[:, 0], [len(example.tokens) for example in part])[:, None]
+        for x, part in ((layers, learned), (layers_test, asked))
+    )
+    tried = {AROUND: (near, near_test)}
+    tried |= {f"layer {layer}": (layers[:, [layer]], layers_test[:, [layer]]) for layer in range(model.n_layers)}
+    tried["fixed mean"] = layers.mean(1, keepdims=True), layers_test.mean(1, keepdims=True)
+    tried["learned mix"] = layers, layers_test
+    for n in N_TITLES:
+        if n > len(learned):
+            break
+        some = slice(0, sum(len(example.tokens) for example in learned[:n]))
+        yield record(COUNTED, n, counted(learned[:n], y[some], asked), tagged=float(y_test.mean()))
+        for features, (x, x_test) in tried.items():
+            tagger = LinearTagger.fit(x[some], y[some], seed=SEED)
+            details = {"shares": tagger.shares} if x.shape[1] > 1 else {}
+            yield record(features, n, tagger.predict(x_test), **details)
+
+
+def labels_of(examples: Sequence[CommaExample]) -> NDArray[np.int64]:
+    """The labels of all words, (words,)."""
+    return np.array([label for example in examples for label in example.labels], dtype=np.int64)
+
+
+def counted(learned: Sequence[CommaExample], y: NDArray[np.int64], asked: Sequence[CommaExample]) -> NDArray[np.bool_]:
+    """What a rival finds that counts the words up to two places away."""
+    counts = DictVectorizer()
+    x = counts.fit_transform(words_around(learned))
+    classifier = LogisticRegression(C=C_OF_COUNTS, max_iter=300).fit(x, y)
+    threshold = best_threshold(classifier.decision_function(x), y)
+    return classifier.decision_function(counts.transform(words_around(asked))) > threshold
+
+
+def words_around(examples: Sequence[CommaExample]) -> Iterator[dict[str, int]]:
+    """Those of each word of each title."""
+    for example in examples:
+        for place in range(len(example.tokens)):
+            yield counted_around(example.tokens, place, everywhere=False)

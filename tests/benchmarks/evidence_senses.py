@@ -1,0 +1,124 @@
+"""Senses of words in the examples of WordNet.
+
+- Noun or verb: words that stand in the examples as both. A logistic regression learns on some words and is asked of
+  others, so it cannot know a word; what is common to all of them is how nouns and verbs stand among other words.
+- The sense: of all other examples of the same spelling, the one with the nearest vector. Is it of the same synset?
+  Asked only where some of the others are of the same synset and some are not. Nothing is learned.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from evidence_measures import Measured, Record, share
+from evidence_vectors import Model, readings
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.preprocessing import StandardScaler
+
+from elmo_helpers import Tokenizer
+from elmo_helpers.analysis.nearest import unit_rows
+from elmo_helpers.analysis.wordnet_examples import WordNetExample, read_wordnet_examples
+
+N_FOLDS = 5
+C = 0.01  # as in the tasks with free labels; nothing is chosen here
+
+
+def senses(models: Sequence[Model]) -> Iterator[Record]:
+    """Both tasks for every layer of every model, and what chance or each word's commoner class would reach."""
+    examples = read_wordnet_examples(tokenize=Tokenizer("en", processes=1))
+    both = noun_or_verb_examples(examples)
+    verbs = np.array([example.part == "v" for example in both])
+    spelled = spellings(both)
+    _, owner = np.unique(spelled, return_inverse=True)
+    commoner = verbs == (np.bincount(owner, weights=verbs) * 2 > np.bincount(owner))[owner]
+    task, details = "noun or verb", {"examples": len(both), "spellings": len(set(spelled)), "verbs": verbs.mean()}
+    yield Record("senses", task, "", "commoner class of the word", None, by_spelling(commoner, spelled), details)
+    asked, others = sense_questions(examples)
+    task_of_sense, names = "sense by nearest example", spellings([examples[i] for i in asked])
+    expected = np.array([np.mean(same) for _, same in others.values()])
+    details = {"examples": len(asked), "spellings": len(set(names))}
+    yield Record("senses", task_of_sense, "", "chance", None, by_spelling(expected, names), details)
+    for model in models:
+        layers = layers_of(model, both)
+        for features, x in readings(layers).items():
+            right = by_folds(x, verbs, spelled) == verbs
+            yield Record("senses", task, model.name, features, None, by_spelling(right, spelled))
+        rows = sorted(set(asked) | {i for of_word, _ in others.values() for i in of_word.tolist()})
+        layers = layers_of(model, [examples[i] for i in rows])
+        place = {i: row for row, i in enumerate(rows)}
+        for features, x in readings(unit_rows(layers)).items():
+            right = nearest_has_same_sense(unit_rows(x), asked, others, place)
+            yield Record("senses", task_of_sense, model.name, features, None, by_spelling(right, names))
+
+
+def layers_of(model: Model, examples: Sequence[WordNetExample]) -> NDArray[np.float32]:
+    """All layers of the word of each example."""
+    return model.at([model.as_read(example.tokens) for example in examples], [example.place for example in examples])
+
+
+def spellings(examples: Sequence[WordNetExample]) -> list[str]:
+    """The word of each example as it is spelled there, in lower case."""
+    return [example.tokens[example.place].lower() for example in examples]
+
+
+def noun_or_verb_examples(examples: Sequence[WordNetExample]) -> list[WordNetExample]:
+    """The examples of the spellings that are a noun in one and a verb in another."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for example, spelling in zip(examples, spellings(examples), strict=True):
+        parts[spelling].add(example.part)
+    return [
+        example
+        for example, spelling in zip(examples, spellings(examples), strict=True)
+        if example.part in "nv" and parts[spelling] >= {"n", "v"}
+    ]
+
+
+def by_folds(x: NDArray[np.float32], verbs: NDArray[np.bool_], spelled: Sequence[str]) -> NDArray[np.bool_]:
+    """What is said of each example by a classifier that has not seen its word."""
+    said = np.empty(len(verbs), dtype=bool)
+    for known, asked in GroupKFold(N_FOLDS).split(x, groups=spelled):
+        scaler = StandardScaler().fit(x[known])
+        classifier = LogisticRegression(C=C, max_iter=1000).fit(scaler.transform(x[known]), verbs[known])
+        said[asked] = classifier.predict(scaler.transform(x[asked]))
+    return said
+
+
+def sense_questions(
+    examples: Sequence[WordNetExample],
+) -> tuple[list[int], dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]]]:
+    """The examples that are asked about; of each, the other ones of its spelling, and whether they have its sense."""
+    by_word: dict[str, list[int]] = defaultdict(list)
+    for i, spelling in enumerate(spellings(examples)):
+        by_word[spelling].append(i)
+    others = {}
+    for i, spelling in enumerate(spellings(examples)):
+        rows = np.array([j for j in by_word[spelling] if examples[j].tokens != examples[i].tokens], dtype=np.int64)
+        same = np.array([examples[j].synset == examples[i].synset for j in rows], dtype=bool)
+        if same.any() and not same.all():
+            others[i] = rows, same
+    return list(others), others
+
+
+def nearest_has_same_sense(
+    units: NDArray[np.float32],
+    asked: Sequence[int],
+    others: Mapping[int, tuple[NDArray[np.int64], NDArray[np.bool_]]],
+    place: Mapping[int, int],
+) -> NDArray[np.bool_]:
+    """Of each example that is asked about, whether the nearest other one of its spelling has its sense."""
+    right = np.empty(len(asked), dtype=bool)
+    for n, i in enumerate(asked):
+        rows, same = others[i]
+        cosines = units[[place[j] for j in rows.tolist()]] @ units[place[i]]
+        right[n] = same[cosines.argmax()]
+    return right
+
+
+def by_spelling(values: NDArray, spelled: Sequence[str]) -> Measured:
+    """The mean of values, and its bounds where spellings are drawn anew with all their examples."""
+    _, owner = np.unique(spelled, return_inverse=True)
+    return share(np.bincount(owner, weights=values), np.bincount(owner))
