@@ -8,7 +8,7 @@ import nbformat
 import build
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
-NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode"]
+NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode", "05_what_layers_know"]
 
 # Values put after the cell tagged `parameters`; its paths in ../data become paths in a temporary directory.
 SMALL: dict[str, dict] = {
@@ -25,6 +25,7 @@ SMALL: dict[str, dict] = {
         "PROBE_TITLES": 400,
         "MAP_TITLES": 300,
     },
+    "05_what_layers_know": {"TEST_EXAMPLES": 40, "LABELS": [20, 60], "TEST_TITLES": 60},
 }
 
 
