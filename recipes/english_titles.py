@@ -1,6 +1,6 @@
 """The recipe of english-titles, the model that ships: from files of titles to the model, resumable at each step.
 
-    python recipes/english_titles.py REDDIT.csv.gz ARXIV.csv.gz DIRECTORY [--held-out TITLES.csv.gz] [--minutes 120]
+    python recipes/english_titles.py REDDIT.csv.gz ARXIV.csv.gz DIRECTORY [--held-out TITLES.csv.gz] [--minutes 90]
 
 REDDIT and ARXIV are tables with the columns title and date (see the model's card for where they come from); the State
 of the Union messages come from the default corpus. Held out are the newest titles of each source; the newest fifth of
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("arxiv", type=Path)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--held-out", type=Path, help="a table whose newest fifth is held out, too")
-    parser.add_argument("--minutes", type=float, default=120.0)
+    parser.add_argument("--minutes", type=float, default=90.0)
     arguments = parser.parse_args()
     directory = arguments.directory
     directory.mkdir(parents=True, exist_ok=True)

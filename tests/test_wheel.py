@@ -37,11 +37,12 @@ def installed(wheel, tmp_path_factory) -> Path:
     return target
 
 
-def test_every_module_is_in_it_and_nothing_else(wheel):
+def test_every_module_and_every_model_is_in_it_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     wanted = {path.relative_to(ROOT).as_posix() for path in (ROOT / "elmo_helpers").rglob("*.py")}
-    assert names == wanted | {"elmo_helpers/py.typed"}
+    models = {path.relative_to(ROOT).as_posix() for path in (ROOT / "elmo_helpers" / "pretrained").glob("*/*.*")}
+    assert names == wanted | {name for name in models if "__pycache__" not in name} | {"elmo_helpers/py.typed"}
 
 
 def test_metadata(installed):
@@ -104,8 +105,21 @@ print(elmo_helpers.__file__)
 """
 
 
+SHIPPED = """
+import socket
+def connect(*arguments): raise AssertionError("something is fetched")
+socket.socket.connect = socket.getaddrinfo = connect
+import elmo_helpers
+from elmo_helpers import Encoder, shipped_models
+for name in shipped_models():
+    encoder = Encoder(name)
+    assert encoder.encode(["The bank of the river"], "mean").shape == (1, 2 * encoder.model.config.output_dim)
+print(elmo_helpers.__file__)
+"""
+
+
 def test_it_works_outside_of_the_checkout(installed, tmp_path):
-    for program in (CORE, INTEGRATIONS):
+    for program in (CORE, INTEGRATIONS, SHIPPED):
         assert Path(run(program, installed, tmp_path).strip()).is_relative_to(installed)
 
 

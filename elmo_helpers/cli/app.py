@@ -14,6 +14,7 @@ import typer
 
 from elmo_helpers.cli.options import NONE
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.pretrained.shipped import shipped_models
 
 _BY_NAME = inspect.Parameter.KEYWORD_ONLY
 
@@ -27,7 +28,10 @@ app: typer.Typer = typer.Typer(
 )
 
 CorpusArgument = Annotated[Path, typer.Argument(help="Directory of a corpus that preprocess made.")]
-ModelArgument = Annotated[Path, typer.Argument(help="Directory of a trained model, or the name of one that ships.")]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(help=f"Directory of a trained model, or the name of one that ships: {', '.join(shipped_models())}."),
+]
 RunArgument = Annotated[Path, typer.Argument(help="Directory of the run, its model, checkpoints and tables.")]
 DeviceOption = Annotated[
     str, typer.Option(help="Where to compute: cpu, cuda, cuda:1 and so on; auto: on a GPU where there is one.")

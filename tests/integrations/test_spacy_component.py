@@ -362,7 +362,7 @@ def test_wrong_settings_are_refused_at_once(folder, config, words):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({}, "no model"),
+        ({"model": None}, "no model"),
         ({"model": "nowhere"}, "nowhere is no directory"),
         ({"model": "."}, "config.json"),
         ({"layers": [1, 2]}, "3 weights"),
@@ -372,7 +372,7 @@ def test_wrong_settings_are_refused_at_once(folder, config, words):
 def test_what_the_model_decides_is_refused_at_the_first_document(folder, tmp_path, monkeypatch, config, words):
     monkeypatch.chdir(tmp_path)
     nlp = spacy.blank("en")
-    nlp.add_pipe("elmo", config=config if "model" in config or not config else {"model": str(folder), **config})
+    nlp.add_pipe("elmo", config={"model": str(folder), **config})
     with pytest.raises(ElmoHelpersError, match=words):
         nlp("the cat")
     with pytest.raises(ElmoHelpersError, match=words):
@@ -381,7 +381,7 @@ def test_what_the_model_decides_is_refused_at_the_first_document(folder, tmp_pat
 
 def test_a_component_without_a_model_can_be_asked_what_it_has():
     # as spaCy asks every component that it adds, in an order that differs from process to process
-    assert not hasattr(spacy.blank("en").create_pipe("elmo"), "model")
+    assert not hasattr(spacy.blank("en").create_pipe("elmo", config={"model": None}), "model")
 
 
 def test_a_damaged_pipeline_is_refused(nlp, tmp_path):

@@ -112,7 +112,7 @@ def test_without_a_name_the_default_one_is_read(toy_titles, monkeypatch):
 def test_the_files_of_a_model(name):
     folder = Path(shipped.__file__).parent / name
     assert {path.name for path in folder.iterdir()} == {
-        *("README.md", "config.json", "evidence.json", "model.safetensors", "vocabulary.json")
+        *("README.md", "config.json", "evidence.json", "evidence.png", "model.safetensors", "vocabulary.json")
     }
     assert sum(path.stat().st_size for path in folder.iterdir()) <= MAX_BYTES
     with safe_open(folder / "model.safetensors", "pt") as file:

@@ -244,7 +244,7 @@ def test_a_run_on_other_words_can_be_gone_on_with(toy_corpus, toy_model, tmp_pat
     settings = TrainingConfig(epochs=4, batch_size=2, checkpoint_every=3)
     whole = fine_tune(toy_model, other, settings, progress=False)
     fine_tune(toy_model, other, replace(settings, epochs=2), directory=tmp_path / "run", progress=False)
-    with pytest.raises(ElmoHelpersError, match="vocabulary|other words"):
+    with pytest.raises(ElmoHelpersError, match=r"differs from its start: .*vocabulary"):
         fine_tune(
             toy_model, other, settings, vocabulary="model", directory=tmp_path / "run", resume=True, progress=False
         )
