@@ -110,7 +110,7 @@ def test_refusals(toy_model, tmp_path):
     assert "--mix-gamma=nan" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,3", "--mix-gamma", "nan")
     assert "--mix-weights=[1.0, 2.0, inf]: expected" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,inf")
     assert "weights of 3 layers" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2")
-    assert "config.json is missing" in error_of(tmp_path / "none", *start[1:])
+    assert "there is no such directory" in error_of(tmp_path / "none", *start[1:])
     assert "none.txt is missing" in error_of(start[0], tmp_path / "none.txt", start[2])
     assert "ends in .hdf5 or .h5" in error_of(*start[:2], tmp_path / "out.txt")
     assert "Missing argument" in run("model").stderr

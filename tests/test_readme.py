@@ -132,6 +132,14 @@ def test_python_under_in_python_and_in_your_own_tools_runs(readme, tmp_path, mon
     assert (tmp_path / "data" / "models" / "pipeline" / "elmo" / "model.safetensors").is_file()
 
 
+def test_python_under_a_model_that_ships_runs(readme, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_snippets(readme, "A model that ships")
+    shape, difference, *_ = capsys.readouterr().out.splitlines()
+    assert shape == "bank bank (3, 9, 512)"
+    assert [number > 0 for number in map(float, difference.strip("[]").split())] == [False, True, True]
+
+
 def test_python_under_the_published_elmo_runs(readme, tmp_path, monkeypatch):
     """In a directory with the files of a small model in the published format."""
     cnn = CharCNNConfig("utf8", 50, 4, ((1, 4), (2, 4)), projection_dim=6)
