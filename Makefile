@@ -28,7 +28,7 @@ test: $(MADE)  ## run the tests (without the notebooks: ARGS='-m "not notebook"'
 
 # Left out is what shows nothing more of a processor: runs that are killed, in several processes, or on bad files.
 test-old-cpu: $(MADE)  ## run the tests that compute, as on a processor with AVX2 and without bfloat16
-	@ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) tests/model tests/encoding tests/integrations \
+	@ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) tests/model tests/encoding tests/analysis tests/integrations \
 	  tests/interchange/test_elmo.py tests/training/test_{evaluation,optimization,streams,trainer}.py \
 	  -k "not (killed or unlucky or processes or each_process or hub)" $(ARGS)
 
