@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -37,6 +40,22 @@ class MixClassifier(nn.Module):
         with products_in("fp32", weight.device):
             logits: Tensor = self(torch.tensor(layers, dtype=weight.dtype, device=weight.device))
         return logits.argmax(1).cpu().numpy()
+
+
+@contextmanager
+def learning_on_the_cpu(seed: int) -> Iterator[None]:
+    """Learn on the CPU, in single precision and with gradients, whatever the caller's own code has set.
+
+    What is drawn follows the seed, and the caller's random state is left as it was.
+    """
+    with (
+        torch.device("cpu") as cpu,
+        products_in("fp32", cpu),
+        torch.inference_mode(False),
+        torch.random.fork_rng(devices=[]),
+    ):
+        torch.default_generator.manual_seed(seed)  # and no GPU's
+        yield
 
 
 def learn_mix(
@@ -79,14 +98,7 @@ def learn_mix(
     if not np.isfinite(layers).all():
         raise ElmoHelpersError("layers: expected finite numbers; encode the titles with a model that has learned.")
     batch_size = whole_number("batch_size", batch_size, 1)
-    # On the CPU, in single precision and with gradients, whatever the caller's own code has set.
-    with (
-        torch.device("cpu") as cpu,
-        products_in("fp32", cpu),
-        torch.inference_mode(False),
-        torch.random.fork_rng(devices=[]),
-    ):
-        torch.default_generator.manual_seed(seed)  # and no GPU's
+    with learning_on_the_cpu(seed):
         x, y = torch.from_numpy(layers), torch.from_numpy(np.asarray(labels, dtype=np.int64))
         classifier = MixClassifier(layers.shape[1], layers.shape[2], n_classes or int(y.max()) + 1)
         optimizer = torch.optim.AdamW(classifier.parameters(), lr=learning_rate, weight_decay=weight_decay)

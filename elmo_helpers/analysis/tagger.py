@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from elmo_helpers.analysis.probe import MixClassifier
+from elmo_helpers.analysis.probe import MixClassifier, learning_on_the_cpu
 from elmo_helpers.checks import flag, numbers, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.precision import products_in
@@ -84,13 +84,7 @@ class LinearTagger:
         if epochs is None:
             epochs = _EPOCHS_OF_MANY if len(labels) > _MANY else _EPOCHS
         epochs = whole_number("epochs", epochs, 1)
-        with (
-            torch.device("cpu") as cpu,
-            products_in("fp32", cpu),
-            torch.inference_mode(False),
-            torch.random.fork_rng(devices=[]),
-        ):
-            torch.default_generator.manual_seed(seed)  # and no GPU's
+        with learning_on_the_cpu(seed):
             tagger = cls(layers.mean(0), layers.std(0) + np.float32(1e-6))
             mix, linear = tagger.classifier.mix, tagger.classifier.linear
             mix.gamma.requires_grad_(False)  # w may have any length, so γ has nothing to add
