@@ -10,6 +10,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page
 OPENING = 60  # seconds that JupyterLab may take to show a notebook with its kernel
 RUN = 360  # seconds that a whole notebook may take with small values
 REACTION = 30  # seconds that a widget may take to answer
+SETTLING = 0.5  # seconds without a change, after which what is shown is taken to stay
 
 # textContent, where a person reads innerText: what is scrolled out of sight is not laid out, and has no innerText.
 PROMPTS = "panel => Array.from(panel.querySelectorAll('.jp-CodeCell .jp-InputPrompt'), prompt => prompt.textContent)"
@@ -195,7 +196,15 @@ class Notebook:
         """Do something, wait until what `look` gives is another than before and stays so, and return it."""
         before = look()
         action()
-        wait_until(f"{what} changes", lambda: look() != before and self.is_idle(), REACTION, self.page)
+
+        def settled() -> bool:
+            found = look()
+            if found == before or not self.is_idle():
+                return False
+            self.page.wait_for_timeout(SETTLING * 1000)  # a widget shows one thing after the other
+            return look() == found and self.is_idle()
+
+        wait_until(f"{what} changes", settled, REACTION, self.page)
         return look()
 
     def waits_for(self, holds: Callable[[], object], what: str, seconds: float = REACTION) -> None:

@@ -18,6 +18,7 @@ from elmo_helpers.display.character_plots import character_labels, plot_response
 from elmo_helpers.display.spelling_plots import plot_neighbours, plot_spelling
 from elmo_helpers.display.style import figure, shortened
 from elmo_helpers.display.widgets.fields import Message, Picture
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.display.widgets.typed import typed_word
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
@@ -103,9 +104,9 @@ class CharacterExplorer(widgets.VBox):
         self.n_neighbours = widgets.IntSlider(n, min=1, max=most, description="Neighbours", continuous_update=False)
         self.message, self.note = Message(), widgets.HTML()
         self.spelling, self.responses_picture, self.neighbours_picture = Picture(), Picture(), Picture()
-        self.word.observe(lambda change: self._read(change["new"]), "value")
-        self.width.observe(lambda _: self._draw_responses(), "value")
-        self.n_neighbours.observe(lambda _: self._draw_neighbours(), "value")
+        self.word.observe(in_turn(lambda change: self._read(change["new"])), "value")
+        self.width.observe(in_turn(lambda _: self._draw_responses()), "value")
+        self.n_neighbours.observe(in_turn(lambda _: self._draw_neighbours()), "value")
         controls = widgets.Box([self.word, self.width, self.n_neighbours], layout=_BESIDE)
         pictures = widgets.Box([self.responses_picture, self.neighbours_picture], layout=_BESIDE)
         super().__init__([controls, self.message, self.note, self.spelling, pictures])

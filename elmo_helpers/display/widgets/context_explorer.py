@@ -21,6 +21,7 @@ from elmo_helpers.display.style import shortened, styled
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.tables import table_html
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.titles import normalize_title
@@ -154,10 +155,10 @@ class ContextExplorer(widgets.VBox):
         self.message, self.picture, self.table = Message(), Picture(), widgets.HTML()
         self.note, self._sum = widgets.HTML(), widgets.HTML()
         self.bar = widgets.IntProgress(0, max=1, description="Encoding", layout={"visibility": "hidden"})
-        self.word.observe(lambda _: self._look_up(), "value")
+        self.word.observe(in_turn(lambda _: self._look_up()), "value")
         for slider in [*self.shares, self.gamma, self.n_clusters]:
-            slider.observe(lambda _: self._changed(), "value")
-        self.occurrence.observe(lambda _: self._changed(moved=False), "value")
+            slider.observe(in_turn(lambda _: self._changed()), "value")
+        self.occurrence.observe(in_turn(lambda _: self._changed(moved=False)), "value")
 
     def _look_up(self) -> None:
         """Another word: its occurrences, and the map of them; where there are none, the map before stays."""
@@ -232,7 +233,7 @@ class ContextExplorer(widgets.VBox):
         shares = np.array([slider.value for slider in self.shares], dtype=np.float64)
         vectors = mix_layers(found.layers, shares, self.gamma.value)
         context_map = map_contexts(vectors, self.n_clusters.value, self.map, seed=self._seed)
-        names = name_clusters(context_map.clusters, found.before, found.after)
+        names = name_clusters(context_map.clusters, found.before, found.after, found.word)
         self._mixed = _Mixed(vectors, unit_rows(vectors), context_map, names)
         self._extent = max(self._extent, 1.08 * float(np.abs(context_map.points).max()))
         self._say(found, shares / shares.sum())

@@ -14,6 +14,7 @@ from elmo_helpers.checks import whole_number
 from elmo_helpers.display.scoring_plots import plot_likely_words, plot_surprise, share, surprise
 from elmo_helpers.display.style import figure, shortened
 from elmo_helpers.display.widgets.fields import Message, Picture
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.display.widgets.typed import typed_title
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.model.bilm import BiLM
@@ -83,9 +84,9 @@ class DirectionExplorer(widgets.VBox):
             continuous_update=False,
             style={"description_width": "initial"},
         )
-        self.title.observe(lambda change: self._read(change["new"]), "value")
-        self.words.observe(self._on_choice, "value")
-        self.n_words.observe(lambda _: self._draw_likely(), "value")
+        self.title.observe(in_turn(lambda change: self._read(change["new"])), "value")
+        self.words.observe(in_turn(self._on_choice), "value")
+        self.n_words.observe(in_turn(lambda _: self._draw_likely()), "value")
         self._setting_words = False
         super().__init__([self.title, self.message, self.strip, self.words, self.n_words, self.detail, self.likely])
         if title:

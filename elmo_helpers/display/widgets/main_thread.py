@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from IPython import get_ipython
 
+from elmo_helpers.display.widgets.turns import in_turn
+
 
 class Ticker:
     """Calls a function every so often in the thread and event loop that it was made in.
@@ -35,7 +37,7 @@ class Ticker:
 
     def _tick(self) -> None:
         self._handle = None
-        if self._call():
+        if in_turn(self._call)():
             self.start()
 
 

@@ -15,6 +15,7 @@ from elmo_helpers.display.widgets.fields import Picture
 from elmo_helpers.display.widgets.run_table import code_of, table_of_runs
 from elmo_helpers.display.widgets.training_estimate import duration
 from elmo_helpers.display.widgets.training_run import TrainingRun
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.training.config import TrainingConfig
 
 _SHARE = 1 / 8  # of the time that drawing may take: the run goes on meanwhile, if more slowly
@@ -63,7 +64,7 @@ class RunView(widgets.VBox):
         self.code = widgets.Textarea(
             description="Configuration", rows=12, style={"description_width": "7em"}, layout={"width": "48em"}
         )
-        self.code_choice.observe(lambda _: self._show_code(), "value")
+        self.code_choice.observe(in_turn(lambda _: self._show_code()), "value")
         super().__init__(
             [self.state, self.numbers, self.curves, self.comparison, self.table, self.code_choice, self.code]
         )

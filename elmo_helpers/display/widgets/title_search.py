@@ -15,6 +15,7 @@ from elmo_helpers.display.search_plots import plot_dates_of_nearest
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
 from elmo_helpers.display.widgets.fields import Message, Picture
 from elmo_helpers.display.widgets.tables import table_html
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -97,7 +98,7 @@ class TitleSearch(widgets.VBox):
         self.message, self.table, self.picture = Message(), widgets.HTML(), Picture()
         super().__init__([self.title, self.message, self.pooling, self.n_in_figure, self.table, self.picture])
         for control in (self.title, self.pooling, self.n_in_figure):
-            control.observe(lambda _: self._search(), "value")
+            control.observe(in_turn(lambda _: self._search()), "value")
         if title:
             self._search()
 

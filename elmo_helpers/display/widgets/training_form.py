@@ -13,6 +13,7 @@ from elmo_helpers.checks import choice
 from elmo_helpers.config import PRESETS, BiLMConfig, CharCNNConfig
 from elmo_helpers.display.widgets.fields import Message
 from elmo_helpers.display.widgets.training_values import PARSERS, check_alone, field_of
+from elmo_helpers.display.widgets.turns import in_turn
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.training.config import OPTIMIZERS, TRAINING_PRESETS, TrainingConfig
@@ -118,7 +119,7 @@ class TrainingForm(widgets.VBox):
         self.fields["preset"].control.value = preset or GIVEN
         self._fill()
         for name, field in self.fields.items():
-            field.control.observe(self._preset_chosen if name == "preset" else self._edited, "value")
+            field.control.observe(in_turn(self._preset_chosen if name == "preset" else self._edited), "value")
 
     def on_change(self, call: Callable[[], None]) -> None:
         """Call `call` after each change of a field, once where a preset fills in many."""

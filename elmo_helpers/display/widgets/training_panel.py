@@ -38,7 +38,7 @@ class TrainingPanel(widgets.VBox):
         panel = TrainingPanel(corpus.split("train"), corpus.split("valid"))
         panel
 
-    A run goes on in a background thread, so that other cells can be executed meanwhile. All drawing happens in the
+    A run goes on in a background thread, so that other cells can be executed meanwhile. Its curves are drawn in the
     main thread, while no cell is at work there. A run draws from PyTorch's global random numbers: a cell that draws
     from them at the same time changes what the run learns, and gets other numbers itself. Without such a cell, a run
     gives the same model as `train` with the same configurations.
