@@ -8,7 +8,7 @@ ARGS ?=
 PYTEST := $(PY) -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help notebooks html test test-old-cpu test-browser lab lint bench evidence clean
+.PHONY: help notebooks html test test-old-cpu test-browser test-ray pictures lab lint bench evidence clean
 
 # .venv/made is written last, and holds the directory that it was written for. Where it is missing, the
 # environment is half made; where the clone has moved or Python has gone, the environment is of no use.
@@ -17,7 +17,7 @@ $(shell [ "$$(cat $(MADE) 2>/dev/null)" = "$$(pwd -P)" ] && $(PY) -c "" 2>/dev/n
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-notebooks: $(MADE)  ## run all notebooks and write their .ipynb (one of them: ARGS=02)
+notebooks: $(MADE)  ## run notebooks 01 to 05 and write their .ipynb (one of them: ARGS=02; the appendices, too: ARGS=all)
 	@$(PY) notebooks/build.py $(ARGS)
 
 html: $(MADE)  ## write the notebooks, as they were last run, as pages into build/html (elsewhere: ARGS="--output DIR")
@@ -34,6 +34,12 @@ test-old-cpu: $(MADE)  ## run the tests that compute, as on a processor with AVX
 
 test-browser: $(MADE)  ## run the notebooks in JupyterLab in a browser, and try them (keep pictures: ARGS="--screenshots DIR")
 	@$(PY) -m pytest -n auto --dist loadscope tests/browser $(ARGS)
+
+pictures: $(MADE)  ## take the pictures of widgets in use that the notebooks show (one notebook: ARGS=03)
+	@$(PY) tests/browser/pictures.py $(ARGS)
+
+test-ray: .venv/ray  ## run the tests of encoding on Ray, on a small cluster on this machine
+	@$(PY) -m pytest tests/cluster $(ARGS)
 
 # A notebook that another editor has saved alone is named first; all of them open all the same.
 lab: $(MADE)  ## open the notebooks in JupyterLab
@@ -56,6 +62,9 @@ evidence: $(MADE)  ## measure what a model's layers know, beside rivals (see tes
 clean:  ## remove .venv and all caches; data/ is left as it is
 	@rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info notebooks/.ipynb_checkpoints
 	@find elmo_helpers notebooks tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/ray: $(MADE) requirements-ray.txt
+	@$(PY) -m pip install --disable-pip-version-check --quiet -r requirements-ray.txt && touch $@
 
 # Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors.
 $(MADE): requirements.txt pyproject.toml

@@ -1,8 +1,19 @@
 # %% [markdown]
 # # 05 · What the layers know
 #
-# Where does ELMo pay, and where does it not? In this notebook you give the layers of a biLM small tasks, see with numbers
-# which layer is good for what, and build a tagger on them with a few hundred labelled titles of your own.
+# Where does ELMo pay, and where does it not? In this notebook you give the layers of a biLM small tasks, see with
+# numbers which layer is good for what, and build a tagger on them with a few hundred labelled titles of your own.
+
+# %% [markdown]
+# This notebook asks what is in the layers, before they are mixed:
+
+# %%
+import matplotlib.pyplot as plt
+
+from elmo_helpers.display.overview_plots import plot_overview
+
+plot_overview(here="05")
+plt.show()
 
 # %% [markdown]
 # ## What you will be able to do
@@ -30,25 +41,15 @@ OWN_LINE = "In peace as in war we need a strong free and honest government"  # y
 import importlib.metadata
 from collections import Counter, defaultdict
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from elmo_helpers.display.overview_plots import plot_overview
-from elmo_helpers.display.style import figure
-
-# %% [markdown]
-# The whole in one picture. This notebook asks what is in the layers, green, blue and orange, before they are mixed:
-
-# %%
-plot_overview()
-plt.show()
 
 # %% [markdown]
 # ## The model and the titles
@@ -58,9 +59,10 @@ plt.show()
 # model of your own from notebook 04 works as well: set `MODEL` to its directory.
 #
 # Each word has L + 1 vectors: layer 0 is made from its spelling alone, layers 1 and 2 from the words on both sides.
-
 # %%
 from elmo_helpers import Encoder, prepare_corpus, shipped_models
+from elmo_helpers.display.prose import say
+from elmo_helpers.display.style import figure
 
 encoder = Encoder(MODEL)
 L, width = encoder.model.config.n_layers, 2 * encoder.model.config.output_dim
@@ -68,8 +70,8 @@ print(f"models that ship: {', '.join(shipped_models())}")
 print(f"{MODEL}: L = {L} layers above the spelling, 2P = {width} numbers a vector")
 
 # %% [markdown]
-# Titles to learn from and titles to test on are of different documents, as in notebook 01. The corpus of that notebook is
-# in lower case and in 69 characters; this one keeps case and every character, since the model knows both. Titles are
+# Titles to learn from and titles to test on are of different documents, as in notebook 01. The corpus of that notebook
+# is in lower case and in 69 characters; this one keeps case and every character, since the model knows both. Titles are
 # cut into words by a simple rule, the same for every method below.
 
 # %%
@@ -184,15 +186,17 @@ if means:
 
 # %% [markdown]
 # Words of different class are the easy kind: 50 examples are enough, because the language model has learned long
-# before where nouns and verbs stand. For words of one class 50 examples are few for every method. Exercise 1 asks what
-# happens with more.
+# before where nouns and verbs stand. Much of it is there already in layer 0 of five words: the words around are known
+# by their spelling, so what is learned of one holds for others like it. Layers 1 and 2 add the order of the words. For
+# words of one class 50 examples are few for every method; exercise 1 asks what happens with more. These are all pairs
+# that `free_labels` lists, and no others were tried.
 
 # %% [markdown]
-# ## 2 · Noun or verb, by layer
+# ## 2 · Noun or verb, and senses, by layer
 #
 # Many English words are a noun here and a verb there: *a state*, *to state*. In layer 0 both are one point. Do the uses
-# part as the layers rise? The examples of WordNet, a dictionary of senses, say for each use which it is. We ask for the
-# class of words that the classifier has never seen, so it can only know what nouns and verbs have in common.
+# part as the layers rise? The examples of WordNet, a dictionary of senses, say for each use which it is. We ask about
+# words that the classifier has never seen, so it can only know what nouns and verbs have in common.
 
 # %%
 from elmo_helpers.analysis.wordnet_examples import read_wordnet_examples
@@ -210,9 +214,15 @@ print(f"{len(uses):,} uses of {len({e.tokens[e.place].lower() for e in uses}):,}
 # %%
 from sklearn.model_selection import GroupKFold, cross_val_score
 
-encoded = encoder.encode_tokens([e.tokens for e in uses])
-x_uses = np.stack([t.layers[:, e.place] for t, e in zip(encoded, uses)])
-x_uses.shape  # (n, L + 1, 2P)
+
+def layers_at(examples):
+    """All layers of the word of each of n examples: (n, L + 1, 2P)"""
+    encoded = encoder.encode_tokens([e.tokens for e in examples])
+    return np.stack([t.layers[:, e.place] for t, e in zip(encoded, examples)])
+
+
+x_uses = layers_at(uses)
+x_uses.shape
 
 # %%
 words = [e.tokens[e.place].lower() for e in uses]
@@ -225,8 +235,13 @@ commonest = max(verbs.mean(), 1 - verbs.mean())
 title = "Noun or verb? Of words never seen"
 plot_by_layer({"right": right}, chance=commonest, title=title)
 plt.show()
+said = ", ".join(f"{name} {share:.1%}" for name, share in right.items())
+say(f"Right are {said}; the commoner class alone would be {commonest:.1%}.")
 
 # %% [markdown]
+# Layer 0 can only go by how nouns and verbs are spelled, which tells little of a word that is both. The layers above
+# it have the answer nearly always.
+#
 # One word that has many examples of both, laid flat by its two main directions. Each point is one use.
 
 # %%
@@ -243,11 +258,41 @@ for i, ax in enumerate(figure(L, width=9.5, height=3.4), start=1):
 plt.show()
 
 # %% [markdown]
+# Nouns and verbs lie on different sides, and mix where the two main directions show something else of the sentence.
+#
+# Senses are harder: *bank* is a noun by the river and in the street. For each example we look for the nearest other one
+# of the same word. Does the dictionary give both the same sense? *Chance* picks any of the others.
+
+# %%
+from elmo_helpers.analysis.nearest import unit_rows
+
+of_senses = {w: es for w, es in by_word.items() if len({e.synset for e in es}) > 1}
+x_senses = layers_at([e for es in of_senses.values() for e in es])
+hits, start = defaultdict(list), 0
+for es in of_senses.values():
+    x, start = x_senses[start : start + len(es)], start + len(es)
+    synset, text = np.array([(e.synset, " ".join(e.tokens)) for e in es]).T
+    other = text[:, None] != text
+    same = other & (synset[:, None] == synset)
+    asked = same.any(1) & (other & ~same).any(1)
+    hits["chance"] += (same.sum(1) / np.maximum(other.sum(1), 1))[asked].tolist()
+    for i in range(L + 1):
+        unit = unit_rows(x[:, i])
+        nearest = np.where(other, unit @ unit.T, -2).argmax(1)
+        hits[f"layer {i}"] += same[range(len(es)), nearest][asked].tolist()
+shares = {name: np.mean(of_way) for name, of_way in hits.items()}
+pd.Series(shares, name=f"same sense, of {len(hits['chance']):,}").map("{:.1%}".format)
+
+# %% [markdown]
+# Layer 0 is no better than chance, for it has one point a word. The layers above know something of senses, and far from
+# all. The paper finds the same, with a far larger model.
+#
 # ## 3 · A tagger from start to end: commas put back
 #
 # Now a task whose labels your own titles have already: take all commas out, and learn to say behind which words they
 # stood. A tagger gives each word a score, and a comma goes where the score is above a threshold. Because few words
-# have a comma, its quality is F1: the share of right ones among those it set and those it should have set.
+# have a comma, its quality is **F1**: twice the commas that it set rightly, divided by those that it set plus those
+# that it should have set.
 
 # %%
 from elmo_helpers.analysis.free_labels import commas
@@ -255,7 +300,8 @@ from elmo_helpers.analysis.free_labels import commas
 learn = commas(known, most=max(LABELS), seed=SEED)
 test = commas(unseen, most=TEST_TITLES, seed=SEED)
 truth = np.array([label for title in test for label in title.labels])
-print(" ".join(w + "," * c for w, c in zip(*learn[0])))
+shown = next((title for title in learn if any(title.labels)), learn[0])
+print(" ".join(w + "," * c for w, c in zip(*shown)))
 print(f"{truth.mean():.1%} of the words of the test have a comma behind them")
 
 # %% [markdown]
@@ -277,8 +323,9 @@ x_learn.shape, x_test.shape
 # %% [markdown]
 # Two rivals that know no context of their own. The first counts: which words stand at the places −2 to 2. The second
 # has **static vectors**, one for each word whatever stands around, made by hand: count how often two words stand near
-# each other, keep what is above chance (positive pointwise mutual information, PPMI), and press the table to 100 columns
-# (SVD). word2vec does much the same by gradient steps.
+# each other, keep what is above chance (positive pointwise mutual information, PPMI), and press the table to 100
+# columns (SVD). word2vec does much the same by gradient steps. They have read your titles alone, where the model has
+# read its own before: that is what it brings.
 
 # %%
 near = Counter()
@@ -357,8 +404,8 @@ def words_around(part):
 
 for n in numbers:
     x, y = words_around(learn[:n]), y_learn[: n_words[n - 1]]
-    counted = counting(C=3).fit(x, y)
-    threshold = best_threshold(counted.decision_function(x), y)
+    counted, others = counting(C=3).fit(x, y), {"method": "decision_function", "cv": 3}
+    threshold = best_threshold(cross_val_predict(counting(C=3), x, y, **others), y)
     found = counted.decision_function(words_around(test)) > threshold
     curves["counted words around"].append(100 * f1(found, truth))
 
@@ -370,18 +417,25 @@ main_lines = ["counted words around", "learned mix"]
 title = "Commas put back, by how many titles were labelled"
 plot_curves(numbers, curves, highlighted=main_lines, ylabel="F1, %", title=title)
 plt.show()
+table = pd.DataFrame(curves, index=numbers)
+best = "; ".join(f"with {n:,} titles {table.loc[n].idxmax()}" for n in numbers)
+say(f"Best is, {best}.")
 
 # %% [markdown]
-# Every line rises with the labels. Compare the two thick ones: with a thousand labelled titles or fewer the layers save
-# labels, and with more the counts come closer. The best single layer can beat the mix, but which layer that is one
-# knows only afterwards.
+# Compare the two thick lines: the layers save labels. The mix begins level with the fixed mean, and comes near the best
+# single layer as labels grow. It has found by itself which one that is, and spares you the trial of each.
 #
-# The shares of the learned mix, by how many titles it has seen: the paper's $\gamma \sum_l s_l h_{k,l}$ at work. Look
-# which layer gains as labels grow. The mix finds by itself, roughly, the layer that the task needs.
+# The shares of the learned mix, by how many titles it has seen: the paper's $\gamma \sum_l s_l h_{k,l}$ at work.
 
 # %%
 plot_shares_over_labels(numbers, shares)
 plt.show()
+first, last = (", ".join(f"{s:.2f}" for s in shares[k]) for k in (0, -1))
+say(f"Of layers 0 to {L}: {first} after the fewest titles, {last} after the most.")
+
+# %% [markdown]
+# The shares leave 1/3 as labels grow, and the largest is that of the layer that is good by itself. More should not be
+# read from them: layers that know the same can share in any proportion (appendix C).
 
 # %% [markdown]
 # And a line of your own, without commas, through the tagger that has seen the most titles:
@@ -396,10 +450,10 @@ print(" ".join(w + "," * int(c) for w, c in zip(own, tagger.predict(own_layers))
 #
 # Not every question is about a word in its context. Two that are not:
 #
-# - **Capitals**: which words are written with a capital? That is a matter of the word itself. For each word we take the
-#   case that it had most often, and a classifier over the layers of the title in lower case.
+# - **Capitals**: which words are written with a capital? That is mostly a matter of the word itself. We take for each
+#   word the case that it had most often, and beside it a classifier over layers of the title in lower case.
 # - **Topics of whole titles**: from which half of the time is a title? A bag of counted words beside the mean of the
-#   layers over all words.
+#   layers over all words. The halves are not equally large in the test, so each counts the same (balanced accuracy).
 
 
 # %%
@@ -413,6 +467,7 @@ def cased(part, most):
     return lower, [w[0].isupper() for title in rows for w in title[1:]]
 
 
+# %%
 drawn = [known[i] for i in rng.permutation(len(known))]
 (lower, y), (lower_test, y_test) = cased(drawn, TEST_TITLES), cased(unseen, TEST_TITLES)
 cases = defaultdict(Counter)
@@ -421,20 +476,23 @@ for w, is_capital in zip([w for title in lower for w in title[1:]], y):
 usual = {w: counts.most_common(1)[0][0] for w, counts in cases.items()}
 asked = [w for title in lower_test for w in title[1:]]
 right = [usual.get(w, False) == is_capital for w, is_capital in zip(asked, y_test)]
-capitals = {"counting": np.mean(right)}
+capitals = {"always the same": max(np.mean(y_test), 1 - np.mean(y_test))}
+capitals["counting"] = np.mean(right)
 
 
 # %%
-def top_layer(titles):
-    """Of all words but the first of each title: (n, 2P)"""
-    return np.concatenate([t.layers[-1, 1:] for t in encoder.encode_tokens(titles)])
+def one_layer(titles, i):
+    """Layer i of all words but the first of each title: (n, 2P)"""
+    return np.concatenate([t.layers[i, 1:] for t in encoder.encode_tokens(titles)])
 
 
-x, x_test_words = top_layer(lower), top_layer(lower_test)
-capitals["ELMo"] = linear().fit(x, y).score(x_test_words, y_test)
+for name, i in {"layer 0": 0, "top layer": L}.items():
+    x, x_asked = one_layer(lower, i), one_layer(lower_test, i)
+    capitals[name] = linear().fit(x, y).score(x_asked, y_test)
 
 # %%
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.metrics import balanced_accuracy_score as balanced
 
 some = corpus.split("train")
 some = some.select(np.sort(rng.permutation(len(some))[: max(LABELS)]))
@@ -442,13 +500,18 @@ others = corpus.split("test")
 days, days_test = (part.dates.astype("M8[D]").astype(float) for part in (some, others))
 late, late_test = days > np.median(days), days_test > np.median(days)
 counted = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10))
-halves = {"counting": counted.fit(some.titles, late).score(others.titles, late_test)}
-x, x_test_titles = (encoder.encode(part.titles, "mean") for part in (some, others))
-halves["ELMo"] = linear().fit(x, late).score(x_test_titles, late_test)
+said = counted.fit(some.titles, late).predict(others.titles)
+halves = {"always the same": 0.5, "counting": balanced(late_test, said)}
+x, x_asked = (encoder.encode_layers(part.titles, "mean") for part in (some, others))
+for name, i in {"layer 0": 0, "top layer": L}.items():
+    said = linear().fit(x[:, i], late).predict(x_asked[:, i])
+    halves[name] = balanced(late_test, said)
 table = {"capitals, each word": capitals, "half of the time, each title": halves}
 pd.DataFrame(table).T.map("{:.1%}".format)
 
 # %% [markdown]
+# For capitals all come to much the same, and counting is the cheapest. For topics counting is ahead.
+#
 # A rule of thumb: if a word, or a handful of words wherever they stand, gives the answer, count them. If the answer
 # depends on where a word stands and what is beside it, and labels are few, read the layers.
 
@@ -473,26 +536,27 @@ plt.show()
 # of words, and it is fine-tuned whole: all of its weights move for each task. **GPT** reads from the left alone, and is
 # asked in words.
 #
-# A large pretrained transformer is the better choice for most tasks in English, if you may download one and can run it.
-# A biLM still pays where text is of your own kind or language and you want to train from nothing on a laptop; where
-# words are misspelled, new or made up, since it reads letters; where vectors must be cheap and the same every time; and
-# where you want to understand every number.
+# A large pretrained transformer is the better choice for most tasks in English, if you may download one and can run it;
+# none was measured here. A biLM still pays where text is of your own kind or language and you want to train from
+# nothing on a laptop; where many words are in no list, since it has a vector for any spelling; and where you want to
+# understand every number.
 
 # %% [markdown]
 # ## 6 · In your own tools
 #
-# In **spaCy** the component is there once the library is installed:
+# In **spaCy** the component is there once the library is installed. `layers` says which vectors `doc.tensor` has:
+# "top", "average" (as it comes), or weights of your own, one a layer:
 
 # %%
 import spacy
 
 nlp = spacy.blank("en")
-nlp.add_pipe("elmo", config={"model": MODEL})
+nlp.add_pipe("elmo", config={"model": MODEL, "layers": "top"})
 doc = nlp("The state of the union is strong.")
 doc.tensor.shape, round(doc[1].similarity(doc[4]), 2)
 
 # %% [markdown]
-# In **scikit-learn** it is a step of a pipeline, one vector a title:
+# In **scikit-learn** it is a step of a pipeline, one vector a title, with the same `layers`:
 
 # %%
 from elmo_helpers.integrations.sklearn_vectorizer import ElmoVectorizer
@@ -517,11 +581,11 @@ logits = tagger_layer(elmo(ids)["elmo_representations"][0])[..., 0]  # (8, T)
 # %% [markdown]
 # ## Recap
 #
-# - Where a word's spelling says nothing, the layers above the spelling do: they hold the words around it.
-# - The class of a word can be read from the layers above the spelling after 50 examples. What a text is about needs more
-#   labels, whatever reads it.
-# - A learned mix finds the layer that a task needs; with very few labels a single good layer can be better.
-# - Counting words wins where the answer lies in the words themselves: capitals, topics, many labels.
+# - Where a word's spelling says nothing, the layers above it do: they hold the words around.
+# - The class of a word can be read from them after 50 examples. Senses can be read in part. What a text is about needs
+#   more labels, whatever reads it.
+# - Layers 1 and 2 know the same of word classes; of commas layer 2 knows more. A learned mix comes near the best layer.
+# - Count words where the answer lies in the words themselves: capitals, topics of whole titles.
 
 # %% [markdown]
 # ## Exercises

@@ -1,7 +1,8 @@
 """Write each notebook's .ipynb from its .py: executed in a fresh kernel, and free of noise.
 
-    python notebooks/build.py                 # every notebook, in order
-    python notebooks/build.py 02 04           # these two
+    python notebooks/build.py                 # 01 to 05, in order
+    python notebooks/build.py 02 appendix_a   # these two
+    python notebooks/build.py all             # the appendices, too
 
 A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
 stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to
@@ -32,7 +33,7 @@ from nbformat.v4 import output_from_msg
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_file
-from pairs import METADATA, edited_alone, read_ipynb, read_notebook, sources
+from pairs import METADATA, edited_alone, number_of, read_ipynb, read_notebook, sources
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -198,19 +199,25 @@ def readme_files(notebook: NotebookNode) -> dict[str, bytes]:
 
 
 def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
-    """Build the notebooks that are named, or all; 0 when every one was written."""
+    """Build the notebooks that are named, or the core; 0 when every one was written."""
     parser = argparse.ArgumentParser(description="Run the notebooks and write each .ipynb from its .py.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="for instance 02 or 02_char_embedding; default: all")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="for instance 02, appendix_a or 02_char_embedding; all: every one; default: the core",
+    )
     parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="SECONDS", help="for each cell (%(default)s)")
     options = parser.parse_args(arguments)
     there = sources(directory)
     if not there:
         parser.error(f"there is no notebook (NN_name.py) in {directory.name}/")
-    wanted = [name.removesuffix(".py").removesuffix(".ipynb") for name in (Path(n).name for n in options.names)]
-    for name in wanted:
-        if not any(name in (path.stem, path.stem[:2]) for path in there):
+    wanted = {name.removesuffix(".py").removesuffix(".ipynb") for name in (Path(n).name for n in options.names)}
+    names = {path: {path.stem, number_of(path), "all"} for path in there}
+    for name in sorted(wanted):
+        if not any(name in of_path for of_path in names.values()):
             parser.error(f"there is no notebook {name}; there are {', '.join(path.stem for path in there)}")
-    chosen = [path for path in there if not wanted or {path.stem, path.stem[:2]} & set(wanted)]
+    chosen = [path for path in there if (names[path] & wanted if wanted else path.name[0].isdigit())]
     if problems := [problem for path in chosen if (problem := edited_alone(path))]:
         print("\n".join(problems), file=sys.stderr)
         return 1
@@ -236,7 +243,7 @@ def _insert_parameters(notebook: NotebookNode, parameters: dict, path: Path) -> 
     if unknown := sorted(set(parameters) - known):
         raise ValueError(f"{path.name} has no parameter {', '.join(unknown)}; it has {', '.join(sorted(known))}")
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    cell = nbformat.v4.new_code_cell(source, id=f"{path.name[:2]}-given", metadata={"tags": ["injected-parameters"]})
+    cell = nbformat.v4.new_code_cell(source, id=f"{number_of(path)}-given", metadata={"tags": ["injected-parameters"]})
     notebook.cells.insert(places[0] + 1, cell)
 
 

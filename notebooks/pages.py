@@ -29,6 +29,7 @@ from nbformat import NotebookNode
 
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import whole_directory, write_json
+from pairs import NAME, number_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -42,7 +43,7 @@ FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\\$])\$(?P<line>(?!\s)[^$]+?(
 HEADING = re.compile(r'<h2 id="(?P<anchor>[^"]*)">(?P<name>.*?)<a class="anchor-link"', re.S)
 LINK = re.compile(r'<a href="(?P<target>[^"]*)">(?P<text>.*?)</a>', re.S)
 IMAGE = re.compile(r'<img src="(?P<target>[^"]*)"')
-NOTEBOOK = re.compile(r"(?:notebooks/)?(?P<name>\d\d_\w+)\.(?:ipynb|py)(?P<anchor>#.*)?")
+NOTEBOOK = re.compile(rf"(?:notebooks/)?(?P<name>{NAME.pattern})\.(?:ipynb|py)(?P<anchor>#.*)?")
 OUTSIDE = re.compile(r"[a-z]+:|//")
 
 
@@ -166,7 +167,7 @@ def write_pages(target: Path, notebooks: Path = HERE, readme: Path = ROOT / "REA
     Raises:
         ElmoHelpersError: There is no notebook, a link leads nowhere, or `target` holds something else.
     """
-    paths = sorted(notebooks.glob("[0-9][0-9]_*.ipynb"))
+    paths = [path for path in sorted(notebooks.glob("*.ipynb")) if NAME.fullmatch(path.stem)]
     if not paths:
         raise ElmoHelpersError(f"There is no notebook (NN_name.ipynb) in {notebooks.name}: run make notebooks first.")
     names = [path.stem for path in paths]
@@ -222,7 +223,7 @@ def _page(path: Path, figures: Path, markdown: Markdown) -> SimpleNamespace:
     except ElmoHelpersError as error:
         raise ElmoHelpersError(f"{path.name}: {error}") from error
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    name = title.partition(":")[0].partition(" · ")[2] or path.stem[3:]
+    name = title.partition(":")[0].partition(" · ")[2] or path.stem
     sections = [
         SimpleNamespace(anchor=match["anchor"], name=re.sub(r"<[^>]+>", "", match["name"]))
         for match in HEADING.finditer(body)
@@ -230,7 +231,7 @@ def _page(path: Path, figures: Path, markdown: Markdown) -> SimpleNamespace:
     return SimpleNamespace(
         file=f"{path.stem}.html",
         name=html.escape(name),
-        number=path.stem[:2],
+        number=number_of(path).removeprefix("appendix_").upper(),
         title=html.escape(title),
         body=body,
         sections=sections,

@@ -6,6 +6,7 @@ JupyterLab saves both files, the .py last (jupytext.toml). Other editors save th
 would be lost where the .ipynb is next written from the .py.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -18,12 +19,19 @@ METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
 }
+NAME = re.compile(r"(?P<number>\d\d|appendix_[a-z])_\w+")  # of a notebook, without its ending
 COPYING = 2  # seconds: so far apart may copying a pair, or a file system of coarse times, put its files
 
 
 def sources(directory: Path) -> list[Path]:
-    """The .py of every notebook (NN_name.py), in order."""
-    return sorted(directory.glob("[0-9][0-9]_*.py"))
+    """The .py of every notebook, in order: NN_name.py of the core, then appendix_X_name.py."""
+    return [path for path in sorted(directory.glob("*.py")) if NAME.fullmatch(path.stem)]
+
+
+def number_of(path: Path) -> str:
+    """What a notebook is called for short: "05", or "appendix_a"."""
+    match = NAME.fullmatch(path.stem)
+    return match["number"] if match else path.stem
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -31,7 +39,7 @@ def read_notebook(path: Path) -> NotebookNode:
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(METADATA)
     for number, cell in enumerate(notebook.cells):
-        cell.id = f"{path.name[:2]}-{number:03d}"
+        cell.id = f"{number_of(path)}-{number:03d}"
         cell.metadata = nbformat.from_dict({"tags": cell.metadata.tags} if "tags" in cell.metadata else {})
     return notebook
 

@@ -1,6 +1,6 @@
 """The recipe of english-titles, the model that ships: from files of titles to the model, resumable at each step.
 
-    python recipes/english_titles.py REDDIT.csv.gz ARXIV.csv.gz DIRECTORY [--held-out TITLES.csv.gz] [--minutes 90]
+    python recipes/english_titles.py REDDIT.csv.gz ARXIV.csv.gz DIRECTORY [--held-out TITLES.csv.gz] [--precision fp32]
 
 REDDIT and ARXIV are tables with the columns title and date (see the model's card for where they come from); the State
 of the Union messages come from the default corpus. Held out are the newest titles of each source; the newest fifth of
@@ -31,8 +31,8 @@ LEFT_OUT = Path(__file__).with_name("left_out.txt")
 
 PREPROCESS = "--scheme utf8 --no-lowercase --min-count 8 --max-size 49996"  # with the specials, 50,000 words
 TRAIN = (
-    "--config recipes/english_titles.json --epochs none --batch-size 64 --learning-rate 0.003 "
-    "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 4000 --checkpoint-every 1000 --log-every 100"
+    "--config recipes/english_titles.json --epochs none --steps 14400 --batch-size 128 --learning-rate 0.006 "
+    "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 4000 --checkpoint-every 500 --log-every 100"
 )
 
 
@@ -113,7 +113,7 @@ def main() -> None:
     parser.add_argument("arxiv", type=Path)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--held-out", type=Path, help="a table whose newest fifth is held out, too")
-    parser.add_argument("--minutes", type=float, default=90.0)
+    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16", help="fp32: for an older processor")
     arguments = parser.parse_args()
     directory = arguments.directory
     directory.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def main() -> None:
     others = ["--valid-titles", files["valid"], "--test-titles", files["test"]]
     run("preprocess", files["train"], "--output", corpus, *others, *PREPROCESS.split())
     begun = ["--resume"] if (folder / "training").exists() else []
-    run("train", corpus, folder, *TRAIN.split(), "--minutes", arguments.minutes, *begun)
+    run("train", corpus, folder, *TRAIN.split(), "--precision", arguments.precision, *begun)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,23 @@ import build
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NAMES = ["01_preprocess", "02_char_embedding", "03_bilm", "04_train_encode", "05_what_layers_know"]
+NAMES += ["appendix_a_old_tutorial", "appendix_b_large_corpora", "appendix_c_periods"]
 
 # Values put after the cell tagged `parameters`; its paths in ../data become paths in a temporary directory.
 SMALL: dict[str, dict] = {
     "01_preprocess": {},
     "02_char_embedding": {"QUICK_TITLES": 300, "FREQUENT_WORDS": 300},
-    "03_bilm": {"QUICK_TITLES": 300, "STEPS": 20, "VOCABULARY_SIZES": [50, 500], "PRESET": "tiny"},
+    "03_bilm": {"QUICK_TITLES": 300, "STEPS": 20, "PRESET": "tiny"},
     "04_train_encode": {
         "PRESET": "tiny",
-        "CHARACTER_DIM": 4,
         "EPOCHS": 1,
-        "WARMUP_STEPS": 5,
-        "SEARCH_TITLES": 600,
-        "OCCURRENCES": 60,
-        "PROBE_TITLES": 400,
-        "MAP_TITLES": 300,
+        "TRAINING": {"learning_rate": 8e-3, "warmup_steps": 5},
+        "FINE_TUNE_STEPS": 4,
     },
     "05_what_layers_know": {"TEST_EXAMPLES": 40, "LABELS": [20, 60], "TEST_TITLES": 60},
+    "appendix_c_periods": {"PROBE_TITLES": 400, "MAP_TITLES": 150},
+    "appendix_a_old_tutorial": {"PADDING_STEPS": 8, "PADDING_WORDS": 200},
+    "appendix_b_large_corpora": {"DRAWS": [1, 4], "FEW_TITLES": 60},
 }
 
 

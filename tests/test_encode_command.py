@@ -14,6 +14,7 @@ from elmo_helpers import Encoder, ScalarMix
 from elmo_helpers.__main__ import app
 from elmo_helpers.encoding import corpus_encoding
 from elmo_helpers.encoding.corpus_encoding import EncodedFile, encode_file
+from elmo_helpers.integrations import ray_data, ray_files
 
 
 def run(*arguments: object):
@@ -113,8 +114,41 @@ def test_refusals(toy_model, tmp_path):
     assert "there is no such directory" in error_of(tmp_path / "none", *start[1:])
     assert "none.txt is missing" in error_of(start[0], tmp_path / "none.txt", start[2])
     assert "ends in .hdf5 or .h5" in error_of(*start[:2], tmp_path / "out.txt")
+    assert "--ray-address and --ray-workers are of --ray" in error_of(*start, "--ray-workers", 2)
+    assert "--resume and --ray: expected one" in error_of(*start, "--ray", "--resume")
     assert "Missing argument" in run("model").stderr
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_on_ray_the_same_options_are_passed_on(monkeypatch):
+    found = []
+
+    def spy(*args, **kwargs):
+        found.append((args, kwargs))
+        return 1234
+
+    monkeypatch.setattr(ray_files, "encode_on_ray", spy)
+    options = ["--level", "titles", "--layers", "average", "--pooling", "mean", "--dtype", "float16", "--overwrite"]
+    result = run("model", "titles/*.csv", "out", *options, "--ray", "--ray-address", "host:6379", "--ray-workers", 3)
+    assert result.stdout == "1,234 rows; the vectors are in out\n"
+    [(args, given)] = found
+    assert [str(argument) for argument in args] == ["model", "titles/*.csv", "out"]
+    assert (given.pop("address"), given.pop("workers"), given.pop("overwrite")) == ("host:6379", 3, True)
+    known = inspect.signature(ray_data.RayEncoder).parameters
+    assert set(given) - {"progress"} <= set(known)
+    assert (given["level"], given["layers"], given["pooling"], given["dtype"]) == (
+        "titles",
+        "average",
+        "mean",
+        "float16",
+    )
+
+
+def test_without_ray_it_is_told_how_to_install_it(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert "pip install 'elmo_helpers[ray]'" in error_of(
+        "english-titles", tmp_path / "*.csv", tmp_path / "out", "--ray"
+    )
 
 
 def test_ctrl_c_says_how_to_go_on(monkeypatch):

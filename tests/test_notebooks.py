@@ -1,5 +1,6 @@
-"""The four notebooks: their form, the committed outputs, and a run of each with small values."""
+"""The notebooks: their form, the committed outputs, and a run of each with small values."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,11 +9,20 @@ import pytest
 import torch
 
 from elmo_helpers.model.precision import has_bf16
+from pairs import NAME, number_of
 from small_data import write_titles
 from small_notebooks import FOLDER, NAMES, build, parameters_of, small_parameters, source_of
 
 HEADINGS = ["What you will be able to do", "Recap", "Exercises", "Where to go next", "Versions"]
-MAX_LINES = 25
+MAX_LINES, MAX_PARAMETERS, MAX_LETTERS = 18, 12, 88  # of a code cell, of the cell of parameters, of a line
+# Words of prose and code cells: what a reader can take in at a sitting.
+MOST = {
+    "01_preprocess": (1200, 35),
+    "02_char_embedding": (1600, 35),
+    "03_bilm": (2200, 45),
+    "04_train_encode": (1800, 40),
+    "05_what_layers_know": (2000, 40),
+}
 TIMEOUT = 120  # seconds a cell may take with small values
 
 each_notebook = pytest.mark.parametrize("name", NAMES)
@@ -31,7 +41,7 @@ def headings(notebook: nbformat.NotebookNode) -> list[tuple[int, str]]:
 
 def test_these_are_all_the_notebooks():
     for suffix in (".py", ".ipynb"):
-        assert sorted(path.stem for path in FOLDER.glob(f"[0-9]*{suffix}")) == NAMES
+        assert sorted(path.stem for path in FOLDER.glob(f"*{suffix}") if NAME.fullmatch(path.stem)) == NAMES
 
 
 @each_notebook
@@ -45,7 +55,9 @@ def test_pair_is_in_step(name):
 @each_notebook
 def test_committed_notebook_ran_from_top_to_bottom(name):
     notebook = committed(name)
-    assert [cell.id for cell in notebook.cells] == [f"{name[:2]}-{n:03d}" for n in range(len(notebook.cells))]
+    assert [cell.id for cell in notebook.cells] == [
+        f"{number_of(FOLDER / name)}-{n:03d}" for n in range(len(notebook.cells))
+    ]
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
     assert dict(notebook.metadata) == build.METADATA
@@ -64,8 +76,34 @@ def test_one_cell_of_parameters_holds_plain_literals(name):
 
 @each_notebook
 def test_code_cells_are_short(name):
-    long = [(cell.id, cell.source.count("\n") + 1) for cell in source_of(name).cells if cell.cell_type == "code"]
-    assert [cell for cell in long if cell[1] > MAX_LINES] == []
+    for cell in source_of(name).cells:
+        if cell.cell_type == "code":
+            lines = cell.source.split("\n")
+            most = MAX_PARAMETERS if "parameters" in cell.metadata.get("tags", []) else MAX_LINES
+            assert len(lines) <= most, f"cell {cell.id}"
+            assert [line for line in lines if len(line) > MAX_LETTERS] == [], f"cell {cell.id}"
+
+
+@each_notebook
+def test_a_section_shows_at_most_one_check(name):
+    """The others are in the tests: a reader wants the lesson."""
+    checks = [0]
+    for cell in source_of(name).cells:
+        if cell.cell_type == "markdown":
+            checks += [0] * len(re.findall(r"^## ", cell.source, flags=re.M))
+        else:
+            checks[-1] += sum(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(cell.source)))
+    assert max(checks) <= 1
+
+
+@each_notebook
+def test_prose_and_cells_are_no_more_than_can_be_read_at_a_sitting(name):
+    cells = source_of(name).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    words = len(re.sub(r"^```.*?^```", "", text, flags=re.M | re.S).split())
+    most_words, most_cells = MOST.get(name, (1500, 40))
+    assert words <= most_words
+    assert sum(cell.cell_type == "code" for cell in cells) <= most_cells
 
 
 @each_notebook
@@ -98,6 +136,6 @@ def test_notebook_runs_with_small_values(name, tmp_path):
 @pytest.mark.notebook
 def test_training_in_another_way_runs_to_the_end_too(tmp_path):
     """What the comments in the cell of parameters offer, so far as it goes together."""
-    other = {"SOFTMAX": "adaptive", "FEED": "streams", "BATCH_SIZE": 16, "OPTIMIZER": "adamw"}
     precision = "bf16" if has_bf16(torch.device("cpu")) else "fp32"
-    run("04_train_encode", tmp_path, PRECISION=precision, **other)
+    training = {"warmup_steps": 5, "feed": "streams", "batch_size": 16, "optimizer": "adamw", "precision": precision}
+    run("04_train_encode", tmp_path, CHANGES={"softmax": "adaptive"}, TRAINING=training)

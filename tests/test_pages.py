@@ -112,7 +112,9 @@ def test_images_are_there_with_a_size_and_a_text(folder, site):
         images = site[f"{name}.html"].all("img")
         notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
         outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-        assert len(images) == sum("image/png" in output.get("data", {}) for output in outputs)
+        figures = sum("image/png" in output.get("data", {}) for output in outputs)
+        named = sum(cell.source.count("![") for cell in notebook.cells if cell.cell_type == "markdown")
+        assert len(images) == figures + named
     for page in site.values():
         for image in page.all("img"):
             assert (folder / unquote(image["src"])).read_bytes().startswith(b"\x89PNG")

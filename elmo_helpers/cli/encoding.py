@@ -71,9 +71,19 @@ class Options:
 def encode(
     model: ModelArgument,
     source: Annotated[
-        Path, typer.Argument(help="A CSV with a column title, or one title a line; plain or gzipped.", metavar="INPUT")
+        Path,
+        typer.Argument(
+            help="A CSV with a column title, or one title a line; plain or gzipped. With --ray also a pattern, in "
+            "quotation marks, of many.",
+            metavar="INPUT",
+        ),
     ],
-    output: Annotated[Path, typer.Argument(help="A file to be made: .hdf5 or .h5 for HDF5, .parquet for Parquet.")],
+    output: Annotated[
+        Path,
+        typer.Argument(
+            help="A file to be made: .hdf5 or .h5 for HDF5, .parquet for Parquet. With --ray a directory of these."
+        ),
+    ],
     options: Options,
     mix_weights: Annotated[
         str | None,
@@ -84,6 +94,17 @@ def encode(
         ),
     ] = None,
     mix_gamma: Annotated[float, typer.Option(help="Of --layers mix: the factor of all vectors.")] = 1.0,
+    ray: Annotated[
+        bool, typer.Option("--ray", help="Encode on Ray, on all cores or GPUs of this machine or of a cluster.")
+    ] = False,
+    ray_address: Annotated[
+        str | None,
+        typer.Option(help="Of --ray: a running cluster, such as host:6379, or auto.", metavar="<address>"),
+    ] = None,
+    ray_workers: Annotated[
+        int | None,
+        typer.Option(help="Of --ray: actors, each with a model and a core (or a GPU). [one a core]", metavar="<int>"),
+    ] = None,
 ) -> None:
     """Write the vectors of all titles of a file, or of all their words."""
     if options.layers != "mix" and (mix_weights is not None or mix_gamma != 1):
@@ -92,10 +113,15 @@ def encode(
     for name, value in _PROGRAMS.items():
         os.environ.setdefault(name, value)  # read when the first batch is computed
 
+    mix = None if weights is None else _mix(weights, mix_gamma)
+    if ray:
+        return _encode_on_ray(model, source, output, options, mix, ray_address, ray_workers)
+    if ray_address is not None or ray_workers is not None:
+        raise ElmoHelpersError("--ray-address and --ray-workers are of --ray, which was not given.")
+
     from elmo_helpers.encoding.corpus_encoding import encode_file
 
     try:
-        mix = None if weights is None else _mix(weights, mix_gamma)
         result = encode_file(model, source, output, mix=mix, **vars(options))
     except KeyboardInterrupt:
         if _is_first():
@@ -107,6 +133,24 @@ def encode(
         if result.rows is not None:
             typer.echo(f"{result.rows:,} rows of {result.words:,} words")
         typer.echo(f"the vectors are in {output}")
+
+
+def _encode_on_ray(
+    model: Path,
+    source: Path,
+    output: Path,
+    options: Options,
+    mix: "ScalarMix | None",
+    address: str | None,
+    workers: int | None,
+) -> None:
+    if options.resume:
+        raise ElmoHelpersError("--resume and --ray: expected one of them; on Ray a run that was stopped is begun anew.")
+    from elmo_helpers.integrations.ray_files import encode_on_ray
+
+    given = {name: value for name, value in vars(options).items() if name not in ("resume", "window")}
+    rows = encode_on_ray(model, str(source), output, mix=mix, address=address, workers=workers, **given)
+    typer.echo(f"{rows:,} rows; the vectors are in {output}")
 
 
 def _is_first() -> bool:

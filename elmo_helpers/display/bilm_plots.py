@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm
-from matplotlib.patches import FancyBboxPatch, Patch
-from matplotlib.ticker import MaxNLocator
-from numpy.typing import ArrayLike
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch, Patch, Rectangle
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from numpy.typing import ArrayLike, NDArray
 
 from elmo_helpers.display.style import (
     BACKWARD,
@@ -22,12 +26,14 @@ from elmo_helpers.display.style import (
     PURPLE,
     SEQUENTIAL,
     VERMILION,
+    figure,
     styled,
 )
-from elmo_helpers.text.vocabulary import BOS, EOS, PAD
+from elmo_helpers.text.vocabulary import BOS, EOS, PAD, SPECIALS
 
 _QUIET = "#5F5F5F"
 _NOTHING = "#BBBBBB"  # what is not there: a missing target, padding
+_GAP = 0.7  # places between two windows of a stream
 _MEASURE = r"$\|\partial h_t\,/\,\partial x_s\|$"
 _LINES = ("-", "--", "-.", (0, (1, 1)))  # beside the colours, for print in black and white
 
@@ -46,7 +52,7 @@ def plot_targets(tokens: Sequence[str], *, ax: Axes | None = None) -> Axes:
     """
     tokens = [_short(token) for token in tokens]
     n, longest = len(tokens), max(len(token) for token in tokens)
-    step = max(1.15, 0.1 * longest + 0.35)  # inches from one token to the next
+    step = max(0.95, 0.1 * longest + 0.3)  # inches from one token to the next
     with styled(ax, 1.3 + step * n, 2.9) as ax:
         for t, token in enumerate(tokens):
             _draw_token(ax, t, 0, token, BLACK, "white")
@@ -72,7 +78,9 @@ def plot_targets(tokens: Sequence[str], *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _draw_token(ax: Axes, x: float, y: float, text: str, colour: str, fill: str, *, dashed: bool = False) -> None:
+def _draw_token(
+    ax: Axes, x: float, y: float, text: str, colour: str, fill: str, *, dashed: bool = False, size: float = 10
+) -> None:
     box = FancyBboxPatch(
         (x - 0.43, y - 0.26),
         0.86,
@@ -83,7 +91,7 @@ def _draw_token(ax: Axes, x: float, y: float, text: str, colour: str, fill: str,
         linestyle=":" if dashed else "-",
     )
     ax.add_patch(box)
-    ax.text(x, y, text, ha="center", va="center", color=_QUIET if dashed else BLACK, size=9 if dashed else 10)
+    ax.text(x, y, text, ha="center", va="center", color=_QUIET if dashed else BLACK, size=9 if dashed else size)
 
 
 def plot_cell(values: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -110,42 +118,63 @@ def plot_cell(values: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_influence(
-    matrix: ArrayLike,
-    labels: Sequence[str] | None = None,
-    *,
-    title: str = "How strongly each output depends on each input",
-    xlabel: str = "input position s",
-    ylabel: str = "output position t",
-    measure: str = _MEASURE,
-    limits: tuple[float, float] | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Show a matrix of influences on a logarithmic colour scale; what is exactly zero is hatched.
+def plot_triangles(
+    pictures: Mapping[str, tuple[ArrayLike, int]], labels: Sequence[str], *, axes: Sequence[Axes] | None = None
+) -> list[Axes]:
+    """Show several matrices of influences side by side on one colour scale; what is exactly zero is hatched.
 
     Args:
-        matrix: (n outputs, n inputs) numbers of at least 0.
-        labels: A name for each row and column; None: their numbers.
-        title, xlabel, ylabel, measure: What is shown; `measure` names the number behind a colour.
-        limits: The lowest and highest number of the colour scale; None: those of the matrix, zeros left out.
-        ax: Where to draw; a new figure if None.
+        pictures: For each title: (T outputs, T inputs) numbers of at least 0, and where the token that an output is
+            asked for stands, counted from its own: 1 for the next one, -1 for the one before. A circle marks it.
+        labels: T tokens.
+        axes: Where to draw, an axes for each picture; new ones in one figure if None.
     """
-    matrix = np.asarray(matrix, dtype=float)
-    low, high = limits or influence_limits(matrix)
-    with styled(ax, 5.2, 4.4) as ax:
-        ax.patch.set(facecolor="white", hatch="////", edgecolor="#C8C8C8")
-        shown = np.ma.masked_equal(matrix, 0)
-        image = ax.imshow(
-            shown, cmap=SEQUENTIAL, norm=LogNorm(low, high, clip=True), interpolation="nearest", aspect="auto"
-        )
-        names = [str(i) for i in range(max(matrix.shape))] if labels is None else [_short(label) for label in labels]
-        turned = 90 if max(len(name) for name in names) > 2 else 0
-        ax.set_xticks(range(matrix.shape[1]), names[: matrix.shape[1]], rotation=turned)
-        ax.set_yticks(range(matrix.shape[0]), names[: matrix.shape[0]])
-        hatched = " (hatched: exactly 0)" if (matrix == 0).any() else ""
-        ax.figure.colorbar(image, ax=ax, label=measure + hatched)
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-    return ax
+    matrices = [np.asarray(matrix, dtype=float) for matrix, _ in pictures.values()]
+    limits, names = influence_limits(*matrices), [_short(label) for label in labels]
+    axes = figure(len(pictures), 1.4 + 2.9 * len(pictures), 4.1) if axes is None else list(axes)
+    circle: dict[str, Any] = {
+        "markersize": 6,
+        "markerfacecolor": "white",
+        "markeredgecolor": BLACK,
+        "linestyle": "none",
+    }
+    with styled(axes[0]):
+        for ax, (title, (_, asked)), matrix in zip(axes, pictures.items(), matrices, strict=True):
+            image = _draw_influence(ax, matrix, names, limits)
+            outputs = [t for t in range(len(matrix)) if 0 <= t + asked < len(matrix)]
+            ax.plot([t + asked for t in outputs], outputs, "o", **circle)
+            ax.set(xlabel="input position s", aspect="equal")
+            ax.set_title(title, loc="left")
+        for ax in axes[1:]:
+            ax.set_yticklabels([])
+        axes[0].set_ylabel("output position t")
+        meaning = Line2D([], [], marker="o", label="the token that the output is asked for", **circle)
+        axes[0].figure.legend(handles=[meaning], loc="outside lower left", handletextpad=0.2)
+        _draw_scale(image, axes, hatched=any((matrix == 0).any() for matrix in matrices))
+    return axes
+
+
+def _draw_influence(
+    ax: Axes, matrix: NDArray[np.float64], names: Sequence[str], limits: tuple[float, float]
+) -> AxesImage:
+    """The matrix on a logarithmic scale of colours, with a name for each row and column."""
+    ax.patch.set(facecolor="white", hatch="////", edgecolor="#C8C8C8")
+    norm = LogNorm(*limits, clip=True)
+    shown = np.ma.masked_equal(matrix, 0)
+    image = ax.imshow(shown, cmap=SEQUENTIAL, norm=norm, interpolation="nearest", aspect="auto")
+    turned = 90 if max(len(name) for name in names) > 2 else 0
+    ax.set_xticks(range(matrix.shape[1]), names[: matrix.shape[1]], rotation=turned)
+    ax.set_yticks(range(matrix.shape[0]), names[: matrix.shape[0]])
+    return image
+
+
+def _draw_scale(image: ScalarMappable, axes: Sequence[Axes], *, hatched: bool) -> None:
+    """One colour bar for all of `axes`, with ticks that are written out."""
+    label = f"{_MEASURE}{' (hatched: exactly 0)' if hatched else ''}"
+    low, high = image.get_clim()
+    ticks = MaxNLocator(5) if low is None or high is None or high < 10 * low else LogLocator(subs=(1, 2, 5))
+    bar = axes[0].figure.colorbar(image, ax=list(axes), label=label, ticks=ticks, format="%g", pad=0.02)
+    bar.ax.yaxis.set_minor_locator(NullLocator())
 
 
 def influence_limits(*matrices: ArrayLike) -> tuple[float, float]:
@@ -180,7 +209,7 @@ def plot_reads(
         ):
             ax.bar(np.arange(n) + side, values, 0.36, color=colour, label=f"{name} output at t")
             if 0 <= target < n:
-                mark = f"{name}\npredicts this"
+                mark = f"{name}\npredicts"
                 ax.text(target, 0.98, mark, transform=ax.get_xaxis_transform(), ha="center", va="top", size=9)
         names = [_short(token) for token in tokens]
         ax.set_xticks(range(n), names, rotation=90 if max(map(len, names)) > 8 or n > 12 else 0)
@@ -233,28 +262,6 @@ def plot_loss_curves(
     return ax
 
 
-def plot_initial_loss(sizes: Sequence[int], losses: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Show the losses of fresh models beside log V.
-
-    Args:
-        sizes: V of each model, at least 2.
-        losses: (models,) nats per prediction.
-        ax: Where to draw; a new figure if None.
-    """
-    with styled(ax, 6.5, 3.4) as ax:
-        line = np.geomspace(min(sizes), max(sizes), 100)
-        ax.plot(line, np.log(line), color=BLACK, linewidth=1, label="log V")
-        ax.plot(sizes, np.asarray(losses, dtype=float), "o", color=BLUE, label="fresh model")
-        ax.set_xscale("log")
-        ax.legend(loc="upper left")
-        ax.set(
-            xlabel="words of the vocabulary, V",
-            ylabel="loss (nats per prediction)",
-            title="A model that knows nothing yet starts at log V",
-        )
-    return ax
-
-
 def plot_word_probabilities(wanted: ArrayLike, fitted: Mapping[str, ArrayLike], *, ax: Axes | None = None) -> Axes:
     """Show the probabilities that models give to words, beside the shares that the words really have.
 
@@ -298,4 +305,49 @@ def plot_padding(ids: ArrayLike, *, title: str = "Words and padding of a batch",
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_locator(MaxNLocator(integer=True))
         ax.set(xlabel="position t", ylabel="title in the batch", title=title)
+    return ax
+
+
+def plot_streams(streams: Sequence[Sequence[str]], unroll_steps: int, *, ax: Axes | None = None) -> Axes:
+    """Draw how running text is read as streams, side by side, a window of each at a time.
+
+    Args:
+        streams: What one direction reads of each stream, token by token; the last one may be shorter.
+        unroll_steps: Tokens of a window, at least 1.
+        ax: Where to draw; a new figure, as wide as the text needs, if None.
+    """
+    length, n = max(map(len, streams)), len(streams)
+    starts = range(0, length, unroll_steps)
+    x = [t + _GAP * (t // unroll_steps) for t in range(length)]
+    longest = max(len(_short(token, 8)) for stream in streams for token in stream)
+    width = max(0.62, 0.095 * longest + 0.12)  # inches of a token
+    with styled(ax, max(7.5, 0.9 + width * (x[-1] + 1)), 1.8 + 0.55 * n) as ax:
+        for k, start in enumerate(starts):
+            left, right = x[start] - 0.55, x[min(start + unroll_steps, length) - 1] + 0.55
+            ax.add_patch(Rectangle((left, -0.5), right - left, n, facecolor="#F2F2F2", edgecolor="none"))
+            ax.text((left + right) / 2, -0.6, f"window {k + 1}", ha="center", va="bottom", color=_QUIET)
+            arrow = {"arrowstyle": "-|>", "color": VERMILION, "linestyle": "--", "shrinkA": 0, "shrinkB": 0}
+            ax.annotate("", (left, n - 0.3), (right, n - 0.3), arrowprops=arrow)
+        for row, stream in enumerate(streams):
+            for t, token in enumerate(stream):
+                fill = "#C8C8C8" if token == SPECIALS[BOS] else "white"
+                _draw_token(ax, x[t], row, _short(token, 8), BLACK, fill, size=9)
+                if t and t % unroll_steps == 0:
+                    arrow = {"arrowstyle": "-|>", "color": FORWARD, "linewidth": 2, "shrinkA": 0, "shrinkB": 0}
+                    ax.annotate("", (x[t] - 0.45, row), (x[t - 1] + 0.45, row), arrowprops=arrow)
+        lines = [
+            Line2D([], [], color=FORWARD, linewidth=2, label="the state h, c goes on to the next window"),
+            Line2D([], [], color=VERMILION, linestyle="--", label="the gradient flows back to where its window begins"),
+        ]
+        ax.figure.legend(handles=lines, loc="outside lower left", ncols=2)
+        ax.set_yticks(range(n), [f"stream {row + 1}" for row in range(n)])
+        ax.set_xticks(x, [str(t) for t in range(length)])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set(
+            xlim=(-0.6, x[-1] + 0.6),
+            ylim=(n - 0.15, -1.0),
+            xlabel="token of the stream",
+            title="Each line is a stream; a window of all of them is one training step",
+        )
     return ax

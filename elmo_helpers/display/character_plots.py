@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from elmo_helpers.display.style import BLACK, BLUE, COLOURS, DIVERGING, ORANGE, VERMILION, styled
+from elmo_helpers.display.style import BLACK, BLUE, COLOURS, DIVERGING, VERMILION, styled
 from elmo_helpers.text.characters import CharacterVocabulary
 
 _QUIET = "#5F5F5F"
@@ -22,6 +22,7 @@ _PALE = "#D9D9D9"
 # Light enough for black letters on top; a title with more words than these begins with the first again.
 _WORD_COLOURS = ("#56B4E9", "#E69F00", "#4DC6A2", "#F0E442", "#DBA0C0", "#F0895A", "#BFBFBF", "#7FA8D9")
 _MARKERS = "osD^vPX*"
+_LETTER = 0.024  # width of a letter beside a point, as a share of the plane
 # Characters: a "$" among them begins no formula.
 _AS_WRITTEN: dict[str, Any] = {"family": "monospace", "parse_math": False}
 
@@ -107,74 +108,29 @@ def plot_window_responses(responses: NDArray[np.floating], windows: Sequence[str
 
 
 def plot_response_heat(responses: NDArray[np.floating], windows: Sequence[str], *, ax: Axes | None = None) -> Axes:
-    """The responses of many filters of one width over a word; a dot marks where each is greatest.
+    """Where in a word each filter of one width finds most of what it looks for.
+
+    A row is a filter; rows are sorted by the window of their maximum, which a dot marks. Each is scaled by its own
+    maximum, so that filters with small responses can be seen, too. What is below zero is white, as the ReLU makes it 0.
 
     Args:
         responses: (filters, positions) float.
         windows: The characters in each window.
         ax: Where to draw; a new figure if None.
     """
+    positive = np.maximum(responses, 0)
+    largest = positive.max(1, keepdims=True, initial=0)
+    order = np.argsort(responses.argmax(1), kind="stable")
+    share = (positive / np.where(largest > 0, largest, 1))[order]
     with styled(ax, 7.0, 5.0) as ax:
-        limit = float(np.abs(responses).max(initial=0)) or 1.0
-        picture = ax.imshow(responses, aspect="auto", cmap=DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
-        ax.figure.colorbar(picture, ax=ax, label="response")
-        ax.scatter(
-            responses.argmax(1), np.arange(len(responses)), s=16, color="white", edgecolors=BLACK, linewidths=0.9
-        )
+        picture = ax.imshow(share, aspect="auto", cmap="Purples", vmin=0, vmax=1, interpolation="nearest")
+        ax.figure.colorbar(picture, ax=ax, label="response, as a share of the filter's maximum")
+        heard = np.flatnonzero(largest[order, 0] > 0)
+        ax.scatter(share.argmax(1)[heard], heard, s=16, color="white", edgecolors=BLACK, linewidths=0.9)
         ax.set_xticks(np.arange(len(windows)), windows, rotation=45 if len(windows) > 6 else 0, **_AS_WRITTEN)
-        ax.set(xlabel="characters in the window", ylabel="filter")
-        ax.set_title("What each filter answers at each window; dot: its maximum")
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    return ax
-
-
-def plot_winning_windows(
-    starts: Sequence[int], widths: Sequence[int], labels: Sequence[str], *, ax: Axes | None = None
-) -> Axes:
-    """Which characters of a word win the maximum of each filter.
-
-    Args:
-        starts: (filters,) the first character of each filter's greatest window.
-        widths: (filters,) characters in each filter's window.
-        labels: The word's characters.
-        ax: Where to draw; a new figure if None.
-    """
-    with styled(ax, 7.0, 0.9 + 0.32 * len(starts)) as ax:
-        for row, (start, width) in enumerate(zip(starts, widths, strict=True)):
-            for place in range(len(labels)):
-                inside = start <= place < start + width
-                ax.text(
-                    place, row, labels[place], ha="center", va="center", family="monospace",
-                    color="white" if inside else _QUIET, weight="bold" if inside else "normal",
-                )  # fmt: skip
-            ax.add_patch(Rectangle((start - 0.45, row - 0.4), width - 0.1, 0.8, color=BLUE, linewidth=0))
-        ax.set_yticks(np.arange(len(starts)), [f"width {width}" for width in widths])
-        ax.set(xlim=(-0.6, len(labels) - 0.4), ylim=(len(starts) - 0.4, -0.6))
-        ax.set_xticks(np.arange(len(labels)))
-        ax.set(xlabel="place in the word", ylabel="filter")
-        ax.set_title("Of all windows, each filter keeps the one that excites it most")
-    return ax
-
-
-def plot_gates(gates: Mapping[str, NDArray[np.floating]], *, ax: Axes | None = None) -> Axes:
-    """How open the highway's gates are: a histogram for each set of values between 0 and 1.
-
-    Args:
-        gates: Name to values of any shape.
-        ax: Where to draw; a new figure if None.
-    """
-    with styled(ax) as ax:
-        bins = np.linspace(0, 1, 51).tolist()
-        for i, (name, values) in enumerate(gates.items()):
-            values = np.ravel(values)
-            style: dict[str, Any] = (
-                {"color": BLUE, "alpha": 0.6} if i == 0 else {"histtype": "step", "color": COLOURS[i], "linewidth": 2}
-            )
-            share = np.full(len(values), 100 / max(1, len(values)))
-            ax.hist(values, bins, weights=share, label=f"{name} (mean {values.mean():.2f})", **style)
-        ax.legend()
-        ax.set(xlim=(0, 1), xlabel="gate: 0 carries the input through, 1 takes the transformed one", ylabel="gates (%)")
-        ax.set_title("How far the gates of the highway are open")
+        ax.set_yticks([])
+        ax.set(xlabel="characters in the window", ylabel=f"{len(responses)} filters, by the window of their maximum")
+        ax.set_title("Which window each filter answers to; dot: its maximum")
     return ax
 
 
@@ -231,51 +187,27 @@ def plot_letters(
     return ax
 
 
-def plot_distinct_words(
-    sizes: Sequence[int], tokens: Sequence[float], distinct: Sequence[float], *, ax: Axes | None = None
+def plot_ngrams_in_words(
+    words: Sequence[str], starts: Sequence[int], width: int, *, title: str = "", ax: Axes | None = None
 ) -> Axes:
-    """How many tokens and how many distinct words there are in batches of growing size.
+    """The character n-grams that a filter answers to most, each marked in a word that has it, the strongest on top.
 
     Args:
-        sizes: Titles in a batch.
-        tokens: Tokens in a batch of each size.
-        distinct: Distinct words in a batch of each size.
-        ax: Where to draw; a new figure if None.
-    """
-    with styled(ax) as ax:
-        ax.loglog(sizes, tokens, marker="o", color=ORANGE, label="tokens")
-        ax.loglog(sizes, distinct, marker="s", color=BLUE, label="distinct words: what the CNN computes")
-        ax.legend()
-        ax.set(xlabel="titles in a batch (B)", ylabel="number in the batch")
-        ax.set_title("The larger the batch, the more words come twice")
-    return ax
-
-
-def plot_ngrams(
-    ngrams: Sequence[str],
-    responses: Sequence[float],
-    before: Sequence[float] | None = None,
-    *,
-    title: str = "",
-    ax: Axes | None = None,
-) -> Axes:
-    """The character n-grams that excite a filter, strongest on top.
-
-    Args:
-        ngrams: n of them.
-        responses: (n,) the filter's responses.
-        before: (n,) responses to the same n-grams before training, drawn as marks, or None.
+        words: n words.
+        starts: (n,) where in its word each n-gram begins; it may reach beyond the end, into padding.
+        width: Characters of an n-gram.
         title: What is to be seen.
         ax: Where to draw; a new figure if None.
     """
-    with styled(ax, 4.0, 3.2) as ax:
-        places = np.arange(len(ngrams))
-        ax.barh(places, responses, color=BLUE, label="after training")
-        if before is not None:
-            ax.scatter(before, places, color=ORANGE, edgecolors=BLACK, marker="D", s=26, zorder=3, label="before")
-        ax.axvline(0, color=BLACK, linewidth=0.8)
-        ax.set_yticks(places, ngrams, **_AS_WRITTEN)
-        ax.set(ylim=(len(ngrams) - 0.4, -0.6), xlabel="response", title=title)
+    longest = max(12, *(max(len(word), start + width) for word, start in zip(words, starts, strict=True)))
+    with styled(ax, 1.0 + 0.17 * longest, 0.9 + 0.24 * len(words)) as ax:
+        for row, (word, start) in enumerate(zip(words, starts, strict=True)):
+            _draw_window(ax, row, word.ljust(start + width, "·"), start, width)
+        ax.set_yticks(np.arange(len(words)), [str(rank) for rank in range(1, len(words) + 1)])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set(xlim=(-0.6, longest - 0.4), ylim=(len(words) - 0.4, -0.6), xticks=[], title=title)
+        ax.set_xlabel("strongest on top")
     return ax
 
 
@@ -292,27 +224,68 @@ def plot_families(
     Args:
         points: (n, 2) float.
         families: n names of families.
-        names: n words; of each family the one that lies farthest out is written beside its point. Empty: none is.
+        names: n words; of each family one that lies far out is written beside its point, where there is room. Empty:
+            none is.
         title: What is to be seen.
         ax: Where to draw; a new figure if None.
     """
-    outward = np.abs((points - points.mean(0)) / (np.ptp(points, axis=0) + 1e-12)).sum(1)
     with styled(ax, 5.0, 4.2) as ax:
         for i, family in enumerate(dict.fromkeys(families)):
-            rows = np.flatnonzero(np.array(families) == family)
-            x, y = points[rows].T
+            x, y = points[np.array(families) == family].T
             ax.scatter(
                 x, y, s=22, color=COLOURS[i % 7], marker=_MARKERS[i % len(_MARKERS)],
                 edgecolors=BLACK, linewidths=0.3, alpha=0.9, label=family,
             )  # fmt: skip
-            if len(names):
-                far = outward[rows].argmax()
+        if len(names):
+            ax.margins(0.12)
+            for row, side in _rows_to_name(points, families, names):
                 ax.annotate(
-                    names[rows[far]], (x[far], y[far]), xytext=(4, 4), textcoords="offset points", fontsize=8,
+                    names[row], points[row], xytext=(6 * side, 0), textcoords="offset points", fontsize=8,
+                    va="center", ha="left" if side > 0 else "right",
                     path_effects=[withStroke(linewidth=2.5, foreground="white")],
                 )  # fmt: skip
         ax.set(xlabel="first component", ylabel="second component", title=title)
     return ax
+
+
+def _rows_to_name(
+    points: NDArray[np.floating], families: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[int, int]]:
+    """Of each family the row of a point far out, and 1 or -1: the side on which its name covers the fewest others."""
+    low, size = points.min(0), np.ptp(points, axis=0) + 1e-12
+    places = (points - low) / size  # from 0 to 1
+    outward = np.abs(places - places.mean(0)).sum(1)
+    covered = places
+    for family in dict.fromkeys(families):
+        rows = np.flatnonzero(np.array(families) == family)
+        far: list[int] = rows[np.argsort(-outward[rows], kind="stable")][:20].tolist()
+        found = [
+            (_n_covered(covered, places[row], side, names[row]), i, row, side)
+            for i, row in enumerate(far)
+            for side in (1, -1)
+        ]
+        _, _, row, side = min(found)
+        # The next name must not cover this one.
+        letters = np.arange(len(names[row]) + 2) * _LETTER * side
+        covered = np.concatenate([covered, places[row] + np.stack([letters, 0 * letters], axis=1)])
+        yield row, side
+
+
+def _n_covered(places: NDArray[np.floating], at: NDArray[np.floating], side: int, name: str) -> int:
+    """How many of some places, from 0 to 1, a name beside a point would cover."""
+    x, y = (places - at).T
+    return int(((x * side > 0.01) & (x * side < 0.03 + _LETTER * len(name)) & (np.abs(y) < 0.03)).sum())
+
+
+def _draw_window(ax: Axes, row: int, labels: Sequence[str], start: int, width: int) -> None:
+    """The characters of a word in one row, those of a window white on blue."""
+    ax.add_patch(Rectangle((start - 0.45, row - 0.4), width - 0.1, 0.8, color=BLUE, linewidth=0))
+    for place, label in enumerate(labels):
+        inside = start <= place < start + width
+        ax.text(
+            place, row, label, ha="center", va="center", family="monospace", parse_math=False,
+            color="white" if inside else _QUIET, weight="bold" if inside else "normal",
+        )  # fmt: skip
 
 
 def _label_characters(ax: Axes, labels: Sequence[str]) -> None:

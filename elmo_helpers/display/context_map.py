@@ -92,35 +92,48 @@ def map_contexts(
 
 
 def name_clusters(
-    clusters: NDArray[np.int64], before: Sequence[str], after: Sequence[str], n_words: int = 3
+    clusters: NDArray[np.int64], before: Sequence[str], after: Sequence[str], word: str, n_phrases: int = 2
 ) -> list[str]:
-    """A name for each cluster: the words beside the occurrence that are most typical of it.
+    """A name for each cluster: the short phrases around the word that are most typical of it.
 
-    Typical is a word whose share within the cluster is furthest above its share in the others.
+    A phrase is the word with the one before it, the one after it, or both. Typical is one whose share within the
+    cluster is furthest above its share in the others; one that holds another, or is held by it, says nothing new.
 
     Args:
         clusters: (n,) int64, from 0.
         before: The word before each occurrence.
         after: The word after each.
-        n_words: How many to name.
+        word: The word itself.
+        n_phrases: How many phrases to name at most.
 
     Returns:
-        Names such as "1: the — / — of (34)", where the dash stands for the occurrence, with number and size.
+        Names such as "1 (34): “the state of” 62% · “state and” 9%", with the number of the cluster, its size, and which
+        share of it has the phrase.
     """
     sizes = np.bincount(clusters)
-    sides = []
-    for words, form in ((before, "{} —"), (after, "— {}")):
-        distinct, ids = np.unique(np.array(words, dtype=object), return_inverse=True)
-        counts = np.zeros((len(sizes), len(distinct)))
-        np.add.at(counts, (clusters, ids), 1)
-        sides.append((counts, [form.format(shortened(word, _SHOWN_LETTERS)) for word in distinct]))
-    counts = np.concatenate([side[0] for side in sides], axis=1)
-    forms = [form for side in sides for form in side[1]]
+    named: list[list[str]] = [[] for _ in sizes]
+    of_each = [_phrases(*beside, word) for beside in zip(before, after, strict=True)]
+    distinct, ids = np.unique([" ".join(phrase) for phrases in of_each for phrase in phrases], return_inverse=True)
+    counts = np.zeros((len(sizes), len(distinct)))
+    np.add.at(counts, (np.repeat(clusters, 3), ids), 1)
     inside = counts / np.maximum(sizes, 1)[:, None]
     outside = (counts.sum(0) - counts) / np.maximum(len(clusters) - sizes, 1)[:, None]
-    typical = np.argsort(-(inside - outside), axis=1, kind="stable")[:, :n_words]
-    named = [[forms[j] for j in row if inside[i, j] > outside[i, j]] for i, row in enumerate(typical)]
-    return [f"{i + 1}: {' / '.join(words) or 'no occurrence'} ({sizes[i]:,})" for i, words in enumerate(named)]
+    for i, row in enumerate(np.argsort(outside - inside, axis=1, kind="stable")):
+        chosen: list[str] = []
+        for j in row:
+            phrase = str(distinct[j])
+            if len(chosen) == n_phrases or inside[i, j] <= outside[i, j]:
+                break
+            if not any(f" {phrase} " in f" {other} " or f" {other} " in f" {phrase} " for other in chosen):
+                chosen.append(phrase)
+                named[i].append(f"“{phrase}” {inside[i, j]:.0%}")
+    return [f"{i + 1} ({sizes[i]:,}): {' · '.join(phrases) or 'nothing typical'}" for i, phrases in enumerate(named)]
+
+
+def _phrases(before: str, after: str, word: str) -> tuple[tuple[str, ...], ...]:
+    """The word with what stands before it, behind it, and on both sides."""
+    first, word, last = (shortened(part, _SHOWN_LETTERS) for part in (before, word, after))
+    return (first, word), (word, last), (first, word, last)
 
 
 def _project(centred: NDArray[np.floating]) -> tuple[NDArray[np.float32], float]:

@@ -1,105 +1,182 @@
-"""Figures of notebook 01: what a corpus of titles holds, what cleaning and a minimum count leave out, what it costs."""
+"""Figures of notebook 01: the way of a title, what a corpus holds, what a minimum count leaves out, what it costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from elmo_helpers.display.style import BLACK, BLUE, COLOURS, ORANGE, SKY, VERMILION, styled
+from elmo_helpers.display.character_plots import character_labels
+from elmo_helpers.display.search_plots import drawable
+from elmo_helpers.display.style import BLACK, BLUE, ORANGE, SKY, VERMILION, shortened, styled
+from elmo_helpers.text.corpus import Corpus
+from elmo_helpers.text.titles import normalize_title
+from elmo_helpers.text.vocabulary import BOS, EOS, SPECIALS, UNK
 
 _COUNT = FuncFormatter(lambda value, _: f"{value:,.0f}")
 _QUIET = "#5F5F5F"
 _SPLIT_COLOURS = (SKY, ORANGE, BLACK)  # train, valid, test
 
+# Of a title on its way: what is drawn of a long one, and the heights of the rows, downwards.
+_MOST_LETTERS, _MOST_COLUMNS, _MOST_CHARACTERS = 96, 10, 12
+_LETTER = 0.105  # from one letter of the raw title to the next, where a token is 1 wide
+_RAW, _CLEAN, _TOKENS, _LEXICON, _VOCABULARY, _SPELLING = 0.0, 1.0, 2.05, 3.05, 4.05, 5.1
+_SPELLED = 0.48  # from one character of a token down to the next
+_READ, _SAID, _PLAIN = "#DCEBF5", "#FBE6C8", "#F2F2F2"
 
-def plot_dropped(reports: Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
-    """Draw the rows that each way of cleaning drops, by reason.
+
+def plot_title_path(corpus: Corpus, i: int, raw: str, *, ax: Axes | None = None) -> Axes:
+    """Draw the way of one title: raw, clean, tokens with boundaries, lexicon ids, vocabulary ids, character ids.
+
+    Letters that cleaning changes stand out, and so do words that can be read and not said. Of a long title the
+    beginning and the end are drawn, and of a long word the beginning.
 
     Args:
-        reports: Name of the way to its report: columns `reason` and `rows`, "read" and "kept" among the reasons.
+        corpus: The corpus that the title is in.
+        i: Its position in this view.
+        raw: The title as it was before it was cleaned.
         ax: Where to draw; a new figure if None.
+
+    Raises:
+        IndexError: There is no title `i`.
     """
-    reasons = list(dict.fromkeys(r for report in reports.values() for r in report["reason"] if r not in _WHOLE))
-    height = 0.8 / len(reports)
-    with styled(ax, 8.0, 1.5 + 0.3 * len(reasons) * len(reports)) as ax:
-        most = 0
-        for number, (name, report) in enumerate(reports.items()):
-            rows = report.set_index("reason")["rows"]
-            dropped = [int(rows.get(reason, 0)) for reason in reasons]
-            places = np.arange(len(reasons)) + (number - (len(reports) - 1) / 2) * height
-            bars = ax.barh(places, dropped, height=height, label=name, color=COLOURS[number % len(COLOURS)])
-            labels = [f"{n:,} ({_share(n, rows['read'])})" if n else "0" for n in dropped]
-            ax.bar_label(bars, labels, padding=4)
-            most = max(most, *dropped, 0) if dropped else most
-        ax.set_yticks(np.arange(len(reasons)), reasons)
-        ax.invert_yaxis()
-        ax.set_xlim(0, 1.25 * max(most, 1))
-        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        ax.xaxis.set_major_formatter(_COUNT)
-        ax.set(xlabel="rows dropped (and share of the rows read)", title="How many rows are dropped, and why")
-        if len(reports) > 1:
-            ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=len(reports), borderaxespad=0.1)
+    ids: list[int | None] = [BOS, *corpus.tokens(i).tolist(), EOS]
+    if len(ids) > _MOST_COLUMNS:
+        ids = [*ids[: _MOST_COLUMNS - 2], None, EOS]
+    said = corpus.lexicon_to_vocabulary[corpus.tokens(i)]
+    spelled = {word: _spelling(corpus, word) for word in ids if word is not None}
+    deepest = min(_MOST_CHARACTERS, max(map(len, spelled.values())))
+    bottom = _SPELLING + _SPELLED * (deepest + 1)
+    fill, c = corpus.character_vocabulary.padding_id, corpus.characters.shape[1]
+    with styled(ax, 10.0, 0.4 * bottom + 0.5) as ax:
+        _draw_letters(ax, _RAW, raw, [normalize_title(f"x{c}x", corpus.text.lowercase)[1:-1] != c for c in raw])
+        _draw_letters(ax, _CLEAN, corpus.titles[i], [False] * len(corpus.titles[i]))
+        for place, word in enumerate(ids):
+            if word is None:
+                _write(ax, place + 0.5, _TOKENS, "…", weight="bold")
+                continue
+            name, number = corpus.lexicon[word], int(corpus.lexicon_to_vocabulary[word])
+            unsaid = number == UNK
+            style = {"color": _QUIET if word <= EOS else BLACK, "fontsize": 9 if len(name) < 10 else 7.5}
+            _write(ax, place + 0.5, _TOKENS, shortened(name, 12), weight="bold", **style)
+            _box(ax, place, _LEXICON, f"{word:,}", _READ)
+            _box(ax, place, _VOCABULARY, f"{number:,}", VERMILION if unsaid else _SAID, "white" if unsaid else BLACK)
+            if unsaid:
+                _write(ax, place + 0.5, _VOCABULARY + 0.52, SPECIALS[UNK], fontsize=8, color=VERMILION, weight="bold")
+            for down, (label, number) in enumerate(spelled[word][: _MOST_CHARACTERS + 1]):
+                _draw_character(ax, place, down, "…" if down == _MOST_CHARACTERS else label, number)
+            if len(spelled[word]) <= _MOST_CHARACTERS:
+                below = _SPELLING + _SPELLED * len(spelled[word])
+                _write(ax, place + 0.72, below, f"{fill} …", fontsize=8, color=_QUIET)
+        for y, label, way in (
+            (_RAW, "raw title", "↓ change coloured letters"),
+            (_CLEAN, "clean title", "↓ cut it, add boundaries"),
+            (_TOKENS, "tokens", "↓ number every word"),
+            (_LEXICON, "lexicon id, to read", "↓ number the frequent ones"),
+            (_VOCABULARY, "vocabulary id, to say", "↓ spell what is read"),
+            (_SPELLING, "character ids", f"then {fill} up to C = {c}"),
+        ):
+            _write(ax, -0.25, y, label, ha="right", weight="bold")
+            _write(ax, -0.25, y + 0.48, way, ha="right", fontsize=8, color=_QUIET)
+        ax.set(xlim=(-2.75, _MOST_COLUMNS + 0.3), ylim=(bottom, _RAW - 0.4))
+        ax.axis("off")
+        n = int((said == UNK).sum())
+        ax.set_title(
+            f"One title, from raw text to ids: {n} of its {len(said)} words can be read and not said"
+            if n
+            else f"One title, from raw text to ids: all of its {len(said)} words can be said"
+        )
     return ax
 
 
+def _spelling(corpus: Corpus, word: int) -> list[tuple[str, int]]:
+    """What each character id of a word of the lexicon stands for, and the id, as far as its row is not filled up."""
+    row = corpus.characters[word]
+    row = row[row != corpus.character_vocabulary.padding_id]
+    return list(zip(character_labels(row, corpus.character_vocabulary), row.tolist(), strict=True))
+
+
+def _write(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    usual: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "parse_math": False}
+    ax.text(x, y, drawable(text), **(usual | style))
+
+
+def _box(ax: Axes, place: float, y: float, text: str, face: str, colour: str = BLACK) -> None:
+    ax.add_patch(Rectangle((place + 0.04, y - 0.3), 0.92, 0.6, facecolor=face, edgecolor="none"))
+    _write(ax, place + 0.5, y, text, color=colour)
+
+
+def _draw_letters(ax: Axes, y: float, text: str, changed: Sequence[bool]) -> None:
+    """One line of text, letter by letter, those that are changed in a colour of their own."""
+    for place, (letter, stands_out) in enumerate(zip(shortened(text, _MOST_LETTERS), changed, strict=False)):
+        if not letter.isspace():
+            style = {"color": VERMILION, "weight": "bold"} if stands_out else {}
+            if letter.isascii():  # other signs are of the font of which `drawable` knows the shapes
+                style["family"] = "monospace"
+            _write(ax, 0.1 + place * _LETTER, y, letter, **style)
+
+
+def _draw_character(ax: Axes, place: float, down: int, label: str, number: int) -> None:
+    y = _SPELLING + down * _SPELLED
+    if label == "…":
+        _write(ax, place + 0.5, y - 0.1, label, color=_QUIET)
+        return
+    ax.add_patch(Rectangle((place + 0.04, y - 0.21), 0.92, 0.42, facecolor=_PLAIN, edgecolor="none"))
+    _write(ax, place + 0.3, y, label, family="monospace", fontsize=9 if len(label) < 3 else 7)
+    _write(ax, place + 0.72, y, str(number), fontsize=8, color=BLUE)
+
+
 def plot_lengths(
-    lengths: NDArray[np.integer], cut: int, *, things: str, unit: str, log: bool = False, ax: Axes | None = None
+    lengths: NDArray[np.integer],
+    cut: int | None = None,
+    *,
+    things: str,
+    unit: str,
+    log: bool = False,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw how many things have each length; those longer than `cut` stand out.
 
     Args:
         lengths: (n,), whole numbers of at least 0.
-        cut: The longest length that is kept whole.
+        cut: The longest length that is kept whole; None: all are.
         things, unit: What is measured, and in what, such as "titles" and "words".
         log: Show counts on a log axis, where a long tail can be seen.
         ax: Where to draw; a new figure if None.
     """
     longest = int(np.max(lengths, initial=1))
     step = -(-longest // 100)  # at most some 100 bars
-    whole, longer = lengths[lengths <= cut], lengths[lengths > cut]
     edges = (np.arange(0, longest + step + 1, step) - 0.5).tolist()
     with styled(ax) as ax:
-        ax.hist(whole, bins=edges, color=BLUE, label=f"whole: {len(whole):,}")
-        ax.hist(
-            longer,
-            bins=edges,
-            color=VERMILION,
-            hatch="//",
-            label=f"cut: {len(longer):,} ({_share(len(longer), len(lengths))})",
-        )
-        ax.axvline(cut + 0.5, color=BLACK, linestyle="--", linewidth=1, label=f"at most {cut} {unit}")
+        if cut is None:
+            ax.hist(lengths, bins=edges, color=BLUE)
+        else:
+            whole, longer = lengths[lengths <= cut], lengths[lengths > cut]
+            ax.hist(whole, bins=edges, color=BLUE, label=f"whole: {len(whole):,}")
+            ax.hist(
+                longer,
+                bins=edges,
+                color=VERMILION,
+                hatch="//",
+                label=f"cut: {len(longer):,} ({_share(len(longer), len(lengths))})",
+            )
+            ax.axvline(cut + 0.5, color=BLACK, linestyle="--", linewidth=1, label=f"at most {cut} {unit}")
         if log:
             ax.set_yscale("log")
         top = ax.get_ylim()[1]
-        ax.set_ylim((0.7, 20 * top) if log else (0, 1.4 * top))  # room for the legend
+        room = 1 if cut is None else 20 if log else 1.4  # for the legend
+        ax.set_ylim((0.7, room * top) if log else (0, room * top))
         ax.yaxis.set_major_formatter(_COUNT)
-        ax.set(xlabel=f"length ({unit})", ylabel=things, xlim=(-0.5, max(longest, cut) + 1.5))
+        ax.set(xlabel=f"length ({unit})", ylabel=things, xlim=(-0.5, max(longest, cut or 0) + 1.5))
         ax.set_title(f"How long {things} are")
-        ax.legend(loc="upper left" if 2 * cut > longest else "upper right")
-    return ax
-
-
-def plot_titles_over_time(dates: NDArray[np.datetime64], *, ax: Axes | None = None) -> Axes:
-    """Draw the number of titles by decade, year or month, whichever suits the range; days without a date are left out.
-
-    Args:
-        dates: (n,), datetime64.
-        ax: Where to draw; a new figure if None.
-    """
-    days = _known(dates)
-    with styled(ax) as ax:
-        ax.set(xlabel="date", ylabel="titles", title="Titles over time: no title has a date")
-        if len(days):
-            starts, widths, counts, period = _by_period(days)
-            ax.bar(starts, counts, width=0.9 * widths, align="edge", color=BLUE)
-            ax.set(xlabel=f"date (one bar a {period})", title=f"How many titles each {period} has")
-        ax.yaxis.set_major_formatter(_COUNT)
+        if cut is not None:
+            ax.legend(loc="upper left" if 2 * cut > longest else "upper right")
     return ax
 
 
@@ -202,39 +279,6 @@ def plot_coverage(table: pd.DataFrame, chosen: int, *, ax: Axes | None = None) -
     return ax
 
 
-def plot_alignment(rows: Mapping[str, Sequence[str | None]], *, ax: Axes | None = None) -> Axes:
-    """Draw what a model reads at each position and, below, what it has to say there.
-
-    A target that is the very word that is read stands out: there is nothing to predict.
-
-    Args:
-        rows: Name of the row to one word a position, None where there is none; the first row is what is read.
-        ax: Where to draw; a new figure if None.
-    """
-    read = next(iter(rows.values()))
-    with styled(ax, max(4.0, 1.0 * len(read) + 2.0), 0.6 + 0.5 * len(rows)) as ax:
-        copied = 0
-        for down, (name, words) in enumerate(rows.items()):
-            ax.text(-0.15, down, name, ha="right", va="center")
-            for place, word in enumerate(words):
-                if word is None:
-                    continue
-                same = down > 0 and word == read[place]
-                copied += same
-                face = VERMILION if same else "#DCEBF5" if down == 0 else "#F2F2F2"
-                ax.add_patch(Rectangle((place, down - 0.4), 0.94, 0.8, facecolor=face, edgecolor="none"))
-                colour, weight = ("white", "bold") if same else ("black", "normal")
-                ax.text(place + 0.47, down, word, ha="center", va="center", color=colour, weight=weight)
-        ax.set(xlim=(-0.2, len(read)), ylim=(len(rows) - 0.5, -0.5))
-        ax.axis("off")
-        ax.set_title(
-            f"In {copied} place{'s' * (copied != 1)} a model has to say the very word that it reads"
-            if copied
-            else "No model has to say a word that it reads"
-        )
-    return ax
-
-
 def plot_costs(sizes: Mapping[str, int], ours: str | None = None, *, ax: Axes | None = None) -> Axes:
     """Draw sizes in bytes on a log axis.
 
@@ -274,22 +318,6 @@ def _share(part: int, whole: int) -> str:
     return "<0.01%" if 0 < share < 0.0001 else f"{share:.2%}"
 
 
-_WHOLE = ("read", "kept")  # what a report says of all rows, not reasons to drop one
-
-
 def _known(dates: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     days: NDArray[np.datetime64] = np.asarray(dates).astype("datetime64[D]")
     return days[~np.isnat(days)]
-
-
-def _by_period(
-    days: NDArray[np.datetime64],
-) -> tuple[NDArray[np.datetime64], NDArray[np.timedelta64], NDArray[np.int64], str]:
-    """First day, length in days and number of titles of each period that has any, and the period's name."""
-    years = (days.max() - days.min()) / np.timedelta64(365, "D")
-    unit, size, name = ("Y", 10, "decade") if years >= 50 else ("Y", 1, "year") if years >= 3 else ("M", 1, "month")
-    periods = days.astype(f"datetime64[{unit}]").astype(np.int64)  # counted from 1970
-    firsts, counts = np.unique(periods // size * size, return_counts=True)
-    starts = firsts.astype(f"datetime64[{unit}]").astype("datetime64[D]")
-    ends = (firsts + size).astype(f"datetime64[{unit}]").astype("datetime64[D]")
-    return starts, ends - starts, counts, name

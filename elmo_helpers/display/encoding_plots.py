@@ -40,10 +40,14 @@ def plot_layer_weights(
     if len(shares) != len(names):
         raise ElmoHelpersError(f"names: expected {len(shares)}, one a share, and got {len(names)}.")
     with styled(ax, 4.5, 3.0) as ax:
-        bars = ax.bar(names, shares, color=BLUE, width=0.6)
+        ax.bar(names, shares, color=BLUE, width=0.6)
         ax.axhline(1 / len(shares), color=BLACK, linestyle="--", linewidth=1, label="equal shares")
-        under = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line must not cross a number
-        ax.bar_label(bars, [f"{share:.2f}" for share in shares], padding=3, bbox=under)
+        for place, share in enumerate(shares):  # the line must not cross a number, so it stands at the bar's foot
+            fits = share > 0.15 * max(shares)
+            foot, colour = (0.0, "white") if fits else (share, BLACK)
+            ax.annotate(
+                f"{share:.2f}", (place, foot), xytext=(0, 3), textcoords="offset points", ha="center", color=colour
+            )
         ax.set(ylabel="share $s_l$ of the mix", ylim=(0, 1.35 * max(shares)), title=title)
         ax.legend(loc="upper right")
     return ax
@@ -106,30 +110,40 @@ def plot_accuracies(
     accuracies: Mapping[str, float],
     chance: float,
     *,
+    bounds: Mapping[str, Sequence[float]] | None = None,
     title: str = "What a linear classifier reads from the layers",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the accuracy of each way to use the layers, and that of always naming the commonest class.
 
     Args:
-        accuracies: Name of a way to its share of right answers.
+        accuracies: Name of a way to its share of right answers; the number stands at the right.
         chance: The share of right answers of the commonest class.
+        bounds: Name of a way to the lowest and the highest share that it may have, drawn as a pale bar; None: no bars.
         title: The figure's title.
         ax: Where to draw; a new figure if None.
+
+    Raises:
+        ElmoHelpersError: `bounds` has not two numbers for each way.
     """
-    with styled(ax, 5.0, 3.0) as ax:
-        names, values = list(accuracies), np.array(list(accuracies.values()))
+    names, values = list(accuracies), np.array(list(accuracies.values()))
+    if bounds is not None and any(len(bounds.get(name, ())) != 2 for name in names):
+        raise ElmoHelpersError(f"bounds: expected a lowest and a highest share of each of {names}, and got {bounds}.")
+    with styled(ax, 7.5, 1.3 + 0.34 * len(names)) as ax:
         places = np.arange(len(names))[::-1]
-        ax.hlines(places, 0, values, color=BLUE, linewidth=2)
-        ax.plot(values, places, "o", color=BLUE)
+        ends = np.array([bounds[name] for name in names]) if bounds else np.stack([values, values], 1)
+        low, high = min(chance, ends.min()), max(chance, ends.max())
+        around = 0.06 * (high - low) or 0.05
+        ax.hlines(places, low - around, high + around, color="#E6E6E6", linewidth=1, zorder=0)
         ax.axvline(chance, color=BLACK, linestyle="--", linewidth=1, label=f"always the commonest: {chance:.1%}")
-        under = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # the line must not cross a number
+        if bounds:
+            ax.hlines(places, *ends.T, color=BLUE, alpha=0.3, linewidth=7, label="95 % bounds")
+        ax.plot(values, places, "o", color=BLUE)
         for place, value in zip(places, values, strict=True):
-            ax.annotate(
-                f"{value:.1%}", (value, place), xytext=(8, 0), textcoords="offset points", va="center", bbox=under
-            )
+            ax.annotate(f"{value:.1%}", (1.02, place), xycoords=("axes fraction", "data"), va="center")
         ax.set_yticks(places, names)
-        ax.set(xlabel="share of titles put in the right class", xlim=(0, 1), ylim=(-0.6, len(names) - 0.4), title=title)
+        ax.set(xlim=(low - around, high + around), ylim=(-0.6, len(names) - 0.4))
+        ax.set(xlabel="share of titles put in the right class", title=title)
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22))
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.55 / len(names) - 0.1), ncols=2)
     return ax

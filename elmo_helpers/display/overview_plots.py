@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
-from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, PURPLE, styled
+from elmo_helpers.display.style import BACKWARD, BLACK, FORWARD, GREEN, PURPLE, VERMILION, styled
+from elmo_helpers.errors import ElmoHelpersError
 
-_QUIET, _PALE = "#5F5F5F", "#F2F2F2"
+_QUIET, _PALE, _LIT = "#5F5F5F", "#F2F2F2", "#FFF3D6"
+_NOTEBOOKS = ("01", "02", "03", "04", "05")
 _COLUMN = 2.0  # from one word to the next
 _HALF = 0.42  # from a word's middle to its forward and its backward cell
 _WORDS, _CHARACTERS, _CNN, _TOKEN, _LSTM, _STEP = 0.0, 0.65, 1.5, 2.35, 3.35, 1.15  # heights of the rows
@@ -17,13 +19,21 @@ _LAYERS = 2
 _CELL = (0.62, 0.5)
 
 
-def plot_overview(words: Sequence[str] = ("peace", "and", "commerce"), *, ax: Axes | None = None) -> Axes:
+def plot_overview(
+    words: Sequence[str] = ("peace", "and", "commerce"), *, here: str | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw title → characters → character CNN → two LSTM stacks → layers → vector, with the notebooks' numbers.
 
     Args:
         words: A short title; the vector at the right is that of its last word.
+        here: The number of a notebook, "01" to "05": what it is about is lit. None: nothing is.
         ax: Where to draw; a new figure if None.
+
+    Raises:
+        ElmoHelpersError: There is no notebook of that number.
     """
+    if here is not None and here not in _NOTEBOOKS:
+        raise ElmoHelpersError(f"here={here!r} is no notebook: pass one of {', '.join(_NOTEBOOKS)}, or None.")
     tokens = ["<S>", *words, "</S>"]
     middles = [_COLUMN * i for i in range(len(tokens))]
     right = middles[-1] + 1.6
@@ -61,8 +71,9 @@ def plot_overview(words: Sequence[str] = ("peace", "and", "commerce"), *, ax: Ax
                     _box(ax, at, y, *_CELL, name, colour)
                     _pass_on(ax, middles, i, direction, y, colour)
         _draw_mix(ax, right, middles[chosen] + edge - 0.12, words[-1])
-        _draw_notebooks(ax, middles[0] - 1.35)
-        ax.set(xlim=(-3.6, right + 4.15), ylim=(_WORDS - 0.35, top + 0.35), aspect="equal")
+        _draw_notebooks(ax, middles[0] - 1.35, middles[-1] + edge, here)
+        _draw_uses(ax, right, here)
+        ax.set(xlim=(-3.6, right + 4.15), ylim=(_WORDS - 0.35, top + 0.85), aspect="equal")
         ax.axis("off")
     return ax
 
@@ -150,12 +161,10 @@ def _draw_mix(ax: Axes, left: float, edge: float, word: str) -> None:
     ax.text(left + 0.15, _CHARACTERS + 0.15, "forward: predicts the next word", va="center", fontsize=9)
     _box(ax, left - 0.3, _WORDS, *_CELL, "←", BACKWARD)
     ax.text(left + 0.15, _WORDS, "backward: predicts the word before", va="center", fontsize=9)
-    top = heights[-1] + _CELL[1]
-    ax.text(left + 1.55, top, "04", ha="right", va="center", fontsize=12, weight="bold", color=_QUIET)
-    ax.text(left + 1.7, top, "train, encode, mix", ha="left", va="center", fontsize=9, color=_QUIET)
 
 
-def _draw_notebooks(ax: Axes, right: float) -> None:
+def _draw_notebooks(ax: Axes, left: float, right: float, here: str | None) -> None:
+    """The rows of notebooks 01 to 03, with their brackets at the left."""
     top = _LSTM + _STEP * (_LAYERS - 1) + _CELL[1]
     rows = (
         ("01", "title and\ncharacters", _WORDS - 0.2, _CHARACTERS + 0.35),
@@ -163,6 +172,37 @@ def _draw_notebooks(ax: Axes, right: float) -> None:
         ("03", "two language\nmodels", _LSTM - 0.2, top + 0.2),
     )
     for number, text, low, high in rows:
-        ax.plot([right, right], [low, high], color=_QUIET, linewidth=1)
-        ax.text(right - 0.15, (low + high) / 2, text, ha="right", va="center", fontsize=9, color=_QUIET)
-        ax.text(-3.45, (low + high) / 2, number, ha="left", va="center", fontsize=12, weight="bold", color=_QUIET)
+        colour = VERMILION if number == here else _QUIET
+        if number == here:
+            _light(ax, -3.6, right, low - 0.06, high + 0.06)
+        ax.plot([left, left], [low, high], color=colour, linewidth=2.5 if number == here else 1)
+        ax.text(left - 0.15, (low + high) / 2, text, ha="right", va="center", fontsize=9, color=colour)
+        _number(ax, -3.45, (low + high) / 2, number, colour)
+
+
+def _draw_uses(ax: Axes, left: float, here: str | None) -> None:
+    """The numbers of notebooks 05 and 04 above the layers and above their mix."""
+    top = _LSTM + _STEP * (_LAYERS - 1) + _CELL[1]
+    for number, text, start, end in (
+        ("05", "ask each\nlayer", left - 0.78, left + 0.72),
+        ("04", "train, encode, mix", left + 0.78, left + 4.1),
+    ):
+        colour = VERMILION if number == here else _QUIET
+        if number == here:
+            _light(ax, start, end, _TOKEN - 0.15, top + 0.75)
+        _number(ax, start + 0.08, top + 0.45, number, colour)
+        ax.text(start + 0.58, top + 0.45, text, ha="left", va="center", fontsize=9, color=colour, linespacing=0.95)
+
+
+def _light(ax: Axes, left: float, right: float, low: float, high: float) -> None:
+    """Mark a place by a ground of light colour behind all else."""
+    shape = "round,pad=0,rounding_size=0.1"
+    ax.add_patch(
+        FancyBboxPatch(
+            (left, low), right - left, high - low, boxstyle=shape, facecolor=_LIT, edgecolor="none", zorder=-1
+        )
+    )
+
+
+def _number(ax: Axes, x: float, y: float, number: str, colour: str) -> None:
+    ax.text(x, y, number, ha="left", va="center", fontsize=12, weight="bold", color=colour)

@@ -48,10 +48,10 @@ def styled(ax: Axes | None, width: float = 7.0, height: float = 3.2) -> Iterator
         yield plt.subplots(figsize=(width, height))[1] if ax is None else ax
 
 
-def figure(columns: int, width: float = 10.0, height: float = 3.2) -> list[Axes]:
-    """A new figure with `columns` axes side by side, for plots that are to be compared."""
+def figure(columns: int, width: float = 10.0, height: float = 3.2, rows: int = 1) -> list[Axes]:
+    """A new figure with `columns` axes side by side, in `rows` rows, for plots that are to be compared."""
     with plt.rc_context(_RC):
-        return list(plt.subplots(1, columns, figsize=(width, height), squeeze=False)[1][0])
+        return list(plt.subplots(rows, columns, figsize=(width, height), squeeze=False)[1].flat)
 
 
 def shortened(text: str, longest: int) -> str:

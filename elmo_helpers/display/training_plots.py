@@ -8,6 +8,7 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.markers import CARETLEFT, CARETRIGHT
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from numpy.typing import NDArray
 
@@ -88,17 +89,6 @@ def plot_training_loss(steps: pd.DataFrame, *, sampled: bool = False, ax: Axes |
     return ax
 
 
-def plot_learning_rate(steps: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the learning rate of every step: `steps` has the columns step and learning_rate."""
-    with styled(ax, 4.0, 3.4) as ax:
-        ax.plot(steps["step"], steps["learning_rate"], color=GREEN, linewidth=2)
-        ax.set(xlabel="step of training (batches)", ylabel="learning rate", title="The learning rate of each step")
-        ax.set_ylim(bottom=0)
-        ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
-    return ax
-
-
 def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, ax: Axes | None = None) -> Axes:
     """Draw the validation perplexity of each evaluation in both directions and their mean, beside other models'.
 
@@ -111,13 +101,21 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
     with styled(ax, 7.0, 3.6) as ax:
         history = history.astype(dict.fromkeys(("epoch", "forward", "backward", "perplexity"), float))
         marked = max(1, len(history) // 15)
-        for column, label, colour, marker, dashes in (
-            ("forward", "biLM forward", FORWARD, "o", "-"),
-            ("backward", "biLM backward", BACKWARD, "s", "-"),
-            ("perplexity", "biLM, mean of both", BLACK, "D", "--"),
+        for column, label, colour, marker in (  # both directions may be as good: an arrowhead for each, side by side
+            ("forward", "biLM forward", FORWARD, CARETRIGHT),
+            ("backward", "biLM backward", BACKWARD, CARETLEFT),
         ):
-            line = (history["epoch"], history[column])
-            ax.plot(*line, label=label, color=colour, marker=marker, linestyle=dashes, markevery=marked)
+            ax.plot(
+                history["epoch"],
+                history[column],
+                label=label,
+                color=colour,
+                linestyle="none",
+                marker=marker,
+                markersize=9,
+                markevery=marked,
+            )
+        ax.plot(history["epoch"], history["perplexity"], label="biLM, mean of both", color=BLACK, zorder=1.5)
         _references(ax, references)
         ax.set(
             xlabel="epoch (passes over the training titles)",
@@ -196,12 +194,12 @@ def plot_gradient_cosines(cosines: pd.DataFrame, *, ax: Axes | None = None) -> A
     """
     with styled(ax, 7.5, 3.4) as ax:
         for n_words, marker in zip(cosines.columns, cycle("osD^v"), strict=False):
-            ax.plot(cosines.index, cosines[n_words], marker=marker, label=f"{n_words:,} words a draw")
+            ax.plot(cosines.index, cosines[n_words], marker=marker, label=f"{n_words:,} words in a draw")
         ax.axhline(1, color=BLACK, linewidth=1, linestyle="--", label="the exact gradient")
         ax.set(
             xlabel="draws that the mean is taken over (log scale)",
             ylabel="cosine to the exact gradient",
-            title="More draws, or more words a draw: nearer to the exact gradient",
+            title="More draws, or more words in each: nearer to the exact gradient",
             xscale="log",
         )
         ax.set_xticks(cosines.index, [f"{draws:,}" for draws in cosines.index])
@@ -224,20 +222,27 @@ def _references(ax: Axes, values: Mapping[str, float]) -> None:
 
 
 def _log_scale(ax: Axes, values: Sequence[float]) -> None:
-    """A log scale of perplexities, with round numbers around those that are finite."""
+    """A log scale of perplexities, from a round number below those that are finite to one above them."""
     known = np.asarray(values, dtype=np.float64)
     ticks = _round_numbers(known[np.isfinite(known)])
     ax.set_yscale("log")
     ax.set_yticks(ticks, [f"{tick:,.10g}" for tick in ticks])
     ax.minorticks_off()
+    if ticks:
+        ax.set_ylim(ticks[0] / 1.02, ticks[-1] * 1.02)
 
 
 def _round_numbers(values: NDArray[np.float64]) -> list[float]:
-    """Round numbers that enclose `values`, close enough together to read a log scale by: 100, 150, 200, 300, ..."""
+    """Round numbers that enclose `values`, as few of them as a log scale can be read by: 100, 200, 500, 1,000, ..."""
     if not len(values):
         return []
-    low, high = np.log10(max(values.min(), 1)), np.log10(max(values.max(), 1))
-    steps = (1, 1.5, 2, 3, 5, 7) if high - low < 1.2 else (1, 2, 5) if high - low < 2.5 else (1,)
-    candidates = [step * 10.0**power for power in range(int(low), int(high) + 1) for step in steps]
-    inside = [c for c in candidates if 10 ** (low - 0.1) <= c <= 10 ** (high + 0.1)]
-    return inside or [float(f"{values.min():.2g}")]
+    low, high = max(float(values.min()), 1.0), max(float(values.max()), 1.0)
+    powers = range(int(np.log10(low)), int(np.log10(high)) + 2)
+    for steps in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        marks = np.array([step * 10.0**power for power in powers for step in steps])
+        first, last = np.searchsorted(marks, low, "right") - 1, np.searchsorted(marks, high)
+        if last - first >= 4:
+            return [float(mark) for mark in marks[max(first, 0) : last + 1]]
+    if high < 1.05 * low:  # nearly one number
+        low, high = low / 1.05, high * 1.05
+    return [float(mark) for mark in MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if mark > 0]

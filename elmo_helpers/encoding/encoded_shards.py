@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,26 +28,81 @@ GO_ON = "mend that, and go on with --resume"  # where a file of a run cannot be 
 _is_shard_name = re.compile(r"rows-\d{8,}\.arrow").fullmatch
 
 
-def schema_of(level: str, shape: tuple[int, ...], dtype: str) -> pa.Schema:
-    """Columns of encoded titles.
+def vector_type(level: str, shape: tuple[int, ...], dtype: str) -> pa.DataType:
+    """What a column of vectors holds: of "titles" one vector a title, of "tokens" a list of one a token.
 
     Args:
-        level: "titles": a column `vector`; "tokens": a column `vectors`, a list of one a token.
+        level: "titles" or "tokens".
         shape: Of one vector: (dim,), or (layers, dim).
         dtype: "float32" or "float16".
     """
     vector = DTYPES[dtype][1]
     for size in reversed(shape):
         vector = pa.list_(pa.field("item", vector, nullable=False), size)
-    columns = [
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("title", pa.string(), nullable=False),
-        pa.field("tokens", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
-    ]
+    return vector if level == "titles" else pa.list_(pa.field("item", vector, nullable=False))
+
+
+def vector_column(
+    vectors: Sequence[NDArray[np.float32]], level: str, shape: tuple[int, ...], dtype: str, rows: Sequence[object]
+) -> pa.Array:
+    """The vectors of n titles as a column of `vector_type`.
+
+    Args:
+        vectors: Those of `EncodedTitle`, one a title.
+        level, shape, dtype: See `vector_type`.
+        rows: What the titles are called where something is wrong with one, such as "line 7".
+
+    Raises:
+        ElmoHelpersError: A number is beyond float16, or a title has more numbers than one cell of Arrow holds.
+    """
+    kind = vector_type(level, shape, dtype)
     if level == "titles":
-        return pa.schema([*columns, pa.field("vector", vector, nullable=False)])
-    vectors = pa.list_(pa.field("item", vector, nullable=False))
-    return pa.schema([*columns, pa.field("vectors", vectors, nullable=False)])
+        return _fixed_lists(np.stack(vectors) if vectors else np.empty((0, *shape), np.float32), kind, dtype, rows)
+    if len(shape) == 2:
+        vectors = [v.transpose(1, 0, 2) for v in vectors]  # (layers, n, dim) to (n, layers, dim)
+    offsets = np.cumsum([0, *(len(v) for v in vectors)], dtype=np.int64)
+    if offsets[-1] * np.prod(shape) > np.iinfo(np.int32).max:
+        raise ElmoHelpersError(
+            f"{rows[-1]}: its {len(vectors[-1]):,} tokens have more numbers than one cell of Arrow holds; cut it "
+            "into sentences."
+        )
+    together = np.concatenate(vectors) if vectors else np.empty((0, *shape), np.float32)
+    values = _fixed_lists(together, kind.value_type, dtype, rows)
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=kind)
+
+
+def _fixed_lists(vectors: NDArray[np.float32], kind: pa.DataType, dtype: str, rows: Sequence[object]) -> pa.Array:
+    """(m, *shape) float32 as an array of fixed-size lists."""
+    with np.errstate(over="ignore", under="ignore"):
+        numbers = vectors.astype(DTYPES[dtype][0]).reshape(-1)
+    if not np.isfinite(numbers).all():
+        remedy = "use float32" if np.isfinite(vectors).all() else "train the model at a lower learning rate"
+        raise ElmoHelpersError(
+            f"dtype={dtype}: a vector of {rows[0]} to {rows[-1]} has a number beyond its range: {remedy}."
+        )
+    array = pa.array(numbers)
+    kinds = [kind]
+    while pa.types.is_fixed_size_list(kinds[-1].value_type):
+        kinds.append(kinds[-1].value_type)
+    for kind in reversed(kinds):
+        array = pa.FixedSizeListArray.from_arrays(array, type=kind)
+    return array
+
+
+def schema_of(level: str, shape: tuple[int, ...], dtype: str) -> pa.Schema:
+    """Columns of encoded titles: line, title, tokens, and `vector` (of "titles") or `vectors` (of "tokens").
+
+    Args:
+        level, shape, dtype: See `vector_type`.
+    """
+    return pa.schema(
+        [
+            pa.field("line", pa.int64(), nullable=False),
+            pa.field("title", pa.string(), nullable=False),
+            pa.field("tokens", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
+            pa.field("vector" if level == "titles" else "vectors", vector_type(level, shape, dtype), nullable=False),
+        ]
+    )
 
 
 def is_shard(path: Path) -> bool:
@@ -146,40 +201,9 @@ class ShardFiles:
         titles = pa.array([title for _, title, _ in rows], pa.string())
         tokens = pa.array([encoded.tokens for _, _, encoded in rows], self.schema.field("tokens").type)
         vectors = [encoded.vectors for _, _, encoded in rows]
-        if self._level == "titles":
-            column = self._fixed_lists(np.stack(vectors), lines)
-        else:
-            if len(self.shape) == 2:
-                vectors = [v.transpose(1, 0, 2) for v in vectors]  # (layers, n, dim) to (n, layers, dim)
-            offsets = np.cumsum([0, *(len(v) for v in vectors)], dtype=np.int64)
-            if offsets[-1] * np.prod(self.shape) > np.iinfo(np.int32).max:
-                raise ElmoHelpersError(
-                    f"line {rows[-1][0]}: its {len(vectors[-1]):,} tokens have more numbers than one cell of Arrow "
-                    f"holds; cut the line into sentences."
-                )
-            values = self._fixed_lists(np.concatenate(vectors), lines)
-            kind = self.schema.field(3).type
-            column = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=kind)
+        names = [f"line {line}" for line, _, _ in rows]
+        column = vector_column(vectors, self._level, self.shape, self.dtype.name, names)
         return pa.record_batch([lines, titles, tokens, column], schema=self.schema)
-
-    def _fixed_lists(self, vectors: NDArray[np.float32], lines: pa.Array) -> pa.Array:
-        """(m, *shape) float32 as an array of fixed-size lists of the output's type."""
-        with np.errstate(over="ignore", under="ignore"):
-            numbers = vectors.astype(self.dtype).reshape(-1)
-        if not np.isfinite(numbers).all():
-            remedy = "use float32" if np.isfinite(vectors).all() else "train the model at a lower learning rate"
-            raise ElmoHelpersError(
-                f"dtype={self.dtype.name}: a vector of the lines {lines[0]} to {lines[-1]} has a number beyond its "
-                f"range: {remedy}."
-            )
-        array = pa.array(numbers)
-        kind = self.schema.field(3).type if self._level == "titles" else self.schema.field(3).type.value_type
-        kinds = [kind]
-        while pa.types.is_fixed_size_list(kinds[-1].value_type):
-            kinds.append(kinds[-1].value_type)
-        for kind in reversed(kinds):
-            array = pa.FixedSizeListArray.from_arrays(array, type=kind)
-        return array
 
     def _read_shard(self, k: int) -> Iterator[pa.RecordBatch]:
         path = self.path(k)

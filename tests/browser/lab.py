@@ -34,15 +34,21 @@ QUIET = {
 }
 
 
-def copy_checkout(root: Path) -> None:
-    """Write what the notebooks need below `root`: titles in data/, and each as a pair in notebooks/ with small values.
+def copy_checkout(root: Path, *, small: bool = True) -> None:
+    """Write what the notebooks need below `root`: titles in data/, and each as a pair in notebooks/.
+
+    With small values, or as they are, with what lies in data/ of this clone.
 
     As for a person with own titles who has built 01: its .ipynb is what the build has written. The others have not run,
     so that a figure that is seen later has been drawn by the kernel; each .ipynb is a day newer than its .py, as a pull
     may leave it.
     """
-    write_titles(root / "data" / "title_text.csv")
     folder = root / "notebooks"
+    if not small:
+        shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        shutil.copytree(FOLDER.parent / "data", root / "data")
+        return
+    write_titles(root / "data" / "title_text.csv")
     folder.mkdir()
     shutil.copy(FOLDER / "jupytext.toml", folder)
     for name in NAMES:

@@ -94,7 +94,7 @@ class Notebook:
         self.page.get_by_role("menuitem", name=name, exact=True).click()
         self.page.get_by_role("menuitem", name=re.compile(rf"^{re.escape(entry)}\b")).first.click()
 
-    def run_all(self) -> None:
+    def run_all(self, seconds: float = RUN) -> None:
         """Run All Cells, and wait until every cell of code has its number, or one has failed."""
         self.menu("Run", "Run All Cells")
 
@@ -105,7 +105,7 @@ class Notebook:
             return (not unfinished() or bool(self.texts("error"))) and self.is_idle()
 
         try:
-            wait_until("every cell has run", done, RUN, self.page)
+            wait_until("every cell has run", done, seconds, self.page)
         except AssertionError as error:
             error.add_note(f"unfinished cells: {unfinished()}; kernel idle: {self.is_idle()}")
             raise

@@ -61,8 +61,8 @@ class TestPreprocess(EachNotebook):
 
     def test_arrows_leaf_through_the_titles(self, notebook):
         slider = notebook.slider("title")
-        table = notebook.around(slider).locator("table")
-        notebook.after(lambda: notebook.press(slider, "ArrowLeft"), table.inner_text, "the table of the title")
+        area = notebook.around(slider)
+        notebook.after(lambda: notebook.press(slider, "ArrowLeft"), lambda: notebook.pictures(area), "the title's way")
 
 
 class TestCharacterEmbedding(EachNotebook):
@@ -209,6 +209,10 @@ class TestTrainAndEncode(EachNotebook):
         assert "TrainingConfig(" in notebook.field("Configuration").input_value()
         notebook.waits_for(notebook.button("Train").is_enabled, "another run can begin")
         assert notebook.texts("error") == []
+
+
+class TestPeriods(EachNotebook):
+    name = "appendix_c_periods"
 
     def test_weights_of_the_layers_move_the_map(self, notebook):
         slider = notebook.slider("Layer 0")

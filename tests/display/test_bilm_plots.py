@@ -9,11 +9,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Annotation
 
 from elmo_helpers.display import bilm_plots as plots
 from elmo_helpers.display.style import BACKWARD, BLACK, BLUE, FORWARD
 
 TOKENS = ["<S>", "rain", "fell", "</S>"]
+STREAMS = [["<S>", "rain", "fell", "<S>", "peace"], ["and", "commerce", "<S>", "amen"]]
 PAST = np.tril(np.arange(1.0, 17.0).reshape(4, 4))
 
 FIGURES = {
@@ -21,18 +23,15 @@ FIGURES = {
     "targets of no word": (plots.plot_targets, (["<S>", "</S>"],)),
     "cell": (plots.plot_cell, (pd.DataFrame({"x1": [0.5, -1.0], "x2": [2.0, 0.0]}, index=["c", "h"]),)),
     "cell, one step": (plots.plot_cell, (pd.DataFrame({"x1": [0.0]}, index=["c"]),)),
-    "influence": (plots.plot_influence, (PAST, TOKENS)),
-    "influence of one": (plots.plot_influence, (np.ones((1, 1)),)),
-    "no influence at all": (plots.plot_influence, (np.zeros((2, 2)),)),
     "reads": (plots.plot_reads, (TOKENS, PAST[1], PAST.T[1], 1)),
     "losses": (plots.plot_loss_curves, ({"ours": [4.0, 3.0, 2.0, 2.0, 2.0, 2.0]}, 1.5)),
     "losses of one step": (plots.plot_loss_curves, ({"ours": [4.0]}, 1.5)),
-    "initial loss": (plots.plot_initial_loss, ([10, 1000], np.log([10, 1000]))),
-    "initial loss of one": (plots.plot_initial_loss, ([10], [2.3])),
     "probabilities": (plots.plot_word_probabilities, (np.array([0.7, 0.3]), {"fitted": np.array([0.6, 0.4])})),
     "probability of one": (plots.plot_word_probabilities, (np.ones(1), {"fitted": np.ones(1)})),
     "padding": (plots.plot_padding, (np.array([[1, 9, 8, 2], [1, 7, 2, 0]]),)),
     "padding of one title": (plots.plot_padding, (np.array([[1, 7, 2]]),)),
+    "streams": (plots.plot_streams, (STREAMS, 3)),
+    "stream of one token": (plots.plot_streams, ([["<S>"]], 20)),
 }
 
 each_figure = pytest.mark.parametrize(("plot", "arguments"), FIGURES.values(), ids=FIGURES.keys())
@@ -106,7 +105,7 @@ def test_a_word_too_long_for_its_place_is_cut():
     long, n = "donaudampfschifffahrt", 4
     cut = "donaudampfsch…"
     assert cut in texts(plots.plot_targets(["<S>", long, "is", "</S>"]))
-    assert ticks(plots.plot_influence(np.ones((n, n)), ["<S>", long, "is", "</S>"]).xaxis)[1] == cut
+    assert ticks(plots.plot_triangles({"a": (np.ones((n, n)), 1)}, ["<S>", long, "is", "</S>"])[0].xaxis)[1] == cut
     assert ticks(plots.plot_reads(["<S>", long, "is", "</S>"], np.ones(n), np.ones(n), 1).xaxis)[1] == cut
 
 
@@ -115,22 +114,6 @@ def test_cell_shows_every_number_below_its_token():
     assert texts(ax) == ["0.50", "2.00", "-1.00", "0.00"]
     assert (ticks(ax.xaxis), ticks(ax.yaxis)) == (["x1", "x2"], ["c", "h"])
     assert ax.images[0].get_clim() == (-2, 2)
-
-
-def test_influence_that_is_exactly_zero_has_no_colour():
-    ax = plots.plot_influence(PAST, TOKENS, limits=(0.5, 20))
-    shown = ax.images[0].get_array()
-    assert np.array_equal(shown.mask, PAST == 0)
-    assert np.array_equal(shown.filled(0), PAST)
-    assert ax.images[0].get_clim() == (0.5, 20)
-    assert ticks(ax.xaxis) == ticks(ax.yaxis) == TOKENS
-    labels = [plots.plot_influence(m).images[0].colorbar.ax.get_ylabel() for m in (PAST, np.ones((2, 2)))]
-    assert ["hatched" in label for label in labels] == [True, False]
-
-
-def test_influence_of_a_rectangle_is_numbered():
-    ax = plots.plot_influence(np.ones((2, 3)))
-    assert (ticks(ax.xaxis), ticks(ax.yaxis)) == (["0", "1", "2"], ["0", "1"])
 
 
 def test_limits_leave_out_zeros():
@@ -163,13 +146,6 @@ def test_curves_are_moving_means_beside_the_floor():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
 
 
-def test_initial_losses_stand_beside_the_logarithm():
-    line, dots = plots.plot_initial_loss([10, 1000], [2.5, 7.0]).lines
-    np.testing.assert_allclose(line.get_ydata(), np.log(line.get_xdata()))
-    assert dots.get_xdata().tolist() == [10, 1000]
-    assert dots.get_ydata().tolist() == [2.5, 7.0]
-
-
 def test_probabilities_stand_at_their_ranks():
     ax = plots.plot_word_probabilities([0.7, 0.3], {"fitted": [0.6, 0.4]})
     fitted, wanted = ax.lines
@@ -184,3 +160,60 @@ def test_padding_words_and_boundaries_have_three_colours():
     colours = image.to_rgba(image.get_array()).reshape(-1, 4)
     assert len(np.unique(colours, axis=0)) == 3
     assert tuple(colours[1]) == to_rgba(BLUE)
+
+
+def test_triangles_share_one_scale_and_mark_what_is_asked_for():
+    axes = plots.plot_triangles({"forward": (PAST, 1), "backward": (PAST.T, -1), "both": (PAST + 1, 1)}, TOKENS)
+    images = [ax.images[0] for ax in axes]
+    assert [image.get_clim() for image in images] == [(1, 17)] * 3
+    assert np.array_equal(images[1].get_array().mask, PAST.T == 0), "what is exactly zero has no colour"
+    assert np.array_equal(images[1].get_array().filled(0), PAST.T)
+    assert "hatched" in axes[0].figure.axes[-1].get_ylabel()
+    assert len(axes[0].figure.axes) == 4, "three pictures and one colour bar"
+    circles = [[(int(x), int(y)) for x, y in ax.lines[0].get_xydata()] for ax in axes]
+    assert circles[0] == circles[2] == [(1, 0), (2, 1), (3, 2)]
+    assert circles[1] == [(0, 1), (1, 2), (2, 3)]
+    assert [ax.get_title(loc="left") for ax in axes] == ["forward", "backward", "both"]
+    assert ticks(axes[0].yaxis) == ticks(axes[2].xaxis) == TOKENS
+    axes[0].figure.canvas.draw()
+
+
+def test_triangles_are_drawn_on_the_axes_given():
+    given = list(plt.subplots(1, 2)[1])
+    assert plots.plot_triangles({"a": (PAST, 1), "b": (np.zeros((4, 4)), -1)}, TOKENS, axes=given) == given
+    assert len(plt.get_fignums()) == 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 3.0), (1e-6, 1.0)])
+def test_ticks_of_a_scale_are_written_out(low, high):
+    (ax,) = plots.plot_triangles({"a": ([[low, high], [0, low]], 1)}, ["<S>", "</S>"])
+    ax.figure.canvas.draw()
+    written = [label.get_text() for label in ax.figure.axes[-1].get_yticklabels()]
+    assert len(written) >= 2
+    assert not any("times" in text or "^" in text for text in written)
+
+
+def test_streams_stand_in_windows_and_the_state_goes_on_in_each():
+    ax = plots.plot_streams(STREAMS, 3)
+    words = {(round(t.get_position()[0], 2), t.get_position()[1]): t.get_text() for t in ax.texts if t.get_text()}
+    first = [words[x, 0] for x, row in sorted(words) if row == 0]
+    second = [words[x, 1] for x, row in sorted(words) if row == 1]
+    assert [first, second] == STREAMS
+    places = sorted(x for x, row in words if row == 0)
+    assert np.diff(places)[2] > 1, "a gap between two windows"
+    assert set(np.diff(places)[[0, 1, 3]]) == {1}
+    arrows = [(t.xy[1], t.get_position()[1]) for t in ax.texts if isinstance(t, Annotation)]
+    assert sorted(row for row, _ in arrows) == [0, 1, 1.7, 1.7], "a state in each stream, a gradient in each window"
+    assert [text for text in texts(ax) if text.startswith("window")] == ["window 1", "window 2"]
+
+
+def test_words_of_streams_fit_into_their_boxes():
+    ax = plots.plot_streams([["<S>", "commerce", "prosperity", "internationalisation"]], 2)
+    renderer = ax.figure.canvas.get_renderer()
+    ax.figure.draw(renderer)
+    boxes = [patch for patch in ax.patches if isinstance(patch, FancyBboxPatch)]
+    words = [text for text in ax.texts if text.get_text() and not text.get_text().startswith("window")]
+    for box, text in zip(boxes, words, strict=True):
+        outer, inner = box.get_window_extent(renderer), text.get_window_extent(renderer)
+        assert outer.x0 <= inner.x0
+        assert inner.x1 <= outer.x1

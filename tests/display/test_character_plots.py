@@ -20,12 +20,9 @@ EVERY_PLOT = [
     (plots.plot_filter_slide, (np.arange(9.0).reshape(3, 3), WORD)),
     (plots.plot_window_responses, (np.array([0.5, 2.0, -1.0]), ["cat", "at·", "t··"])),
     (plots.plot_response_heat, (np.arange(6.0).reshape(2, 3), ["cat", "at·", "t··"])),
-    (plots.plot_winning_windows, ([0, 1], [2, 3], WORD)),
-    (plots.plot_gates, ({"before": np.array([[0.1, 0.9]]), "after": np.array([0.5])},)),
     (plots.plot_origins, (np.array([[0, 0], [1, 1]]), ["cat", "sat"])),
     (plots.plot_letters, (LETTERS, ["cat", "sat"], 5)),
-    (plots.plot_distinct_words, ([1, 2], [5, 9], [4, 6])),
-    (plots.plot_ngrams, (["th", "he"], [2.0, 1.0], [0.5, -0.5])),
+    (plots.plot_ngrams_in_words, (["the", "others"], [0, 4], 3)),
     (plots.plot_families, (np.arange(8.0).reshape(4, 2), ["a", "a", "b", "b"], ["p", "q", "r", "s"])),
 ]
 # One word, one character, one filter, one title.
@@ -34,12 +31,9 @@ EDGES = [
     (plots.plot_filter_slide, (np.zeros((1, 1)), ["a"])),
     (plots.plot_window_responses, (np.zeros(1), ["a"])),
     (plots.plot_response_heat, (np.zeros((1, 1)), ["a"])),
-    (plots.plot_winning_windows, ([0], [1], ["a"])),
-    (plots.plot_gates, ({"before": np.zeros(1)},)),
     (plots.plot_origins, (np.zeros((1, 1), dtype=int), ["a"])),
     (plots.plot_letters, (LETTERS.iloc[:0], ["a"], 3)),
-    (plots.plot_distinct_words, ([1], [3], [3])),
-    (plots.plot_ngrams, (["a"], [0.0])),
+    (plots.plot_ngrams_in_words, (["a"], [0], 1)),
     (plots.plot_families, (np.zeros((1, 2)), ["a"], ["p"])),
 ]
 
@@ -71,7 +65,7 @@ def test_every_plot_draws_on_new_or_given_axes_and_labels_them(plot, data):
     ax.figure.canvas.draw()
     assert ax.get_xlabel()
     assert ax.get_title(loc="left") or plot in (
-        plots.plot_origins, plots.plot_letters, plots.plot_ngrams, plots.plot_families,
+        plots.plot_origins, plots.plot_letters, plots.plot_ngrams_in_words, plots.plot_families,
     )  # fmt: skip
 
 
@@ -92,7 +86,7 @@ def test_no_plot_changes_its_input(plot, data):
 
 
 @pytest.mark.parametrize(
-    "title", ["plot_character_vectors", "plot_origins", "plot_letters", "plot_ngrams", "plot_families"]
+    "title", ["plot_character_vectors", "plot_origins", "plot_letters", "plot_ngrams_in_words", "plot_families"]
 )
 def test_a_title_given_is_shown(title):
     plot, data = next((plot, data) for plot, data in EVERY_PLOT if plot.__name__ == title)
@@ -139,25 +133,11 @@ def test_window_responses_mark_the_maximum():
     assert tick_labels(ax.yaxis) == ["cat", "at·", "t··"]
 
 
-def test_response_heat_has_a_dot_at_each_maximum():
-    responses = np.array([[0.0, 2.0, 1.0], [3.0, -1.0, 0.0]])
+def test_response_heat_sorts_the_filters_by_their_maximum_and_scales_each_by_its_own():
+    responses = np.array([[0.0, 2.0, 1.0], [3.0, -1.0, 0.0], [-1.0, -2.0, -3.0]])
     ax = plots.plot_response_heat(responses, ["ab", "bc", "cd"])
-    np.testing.assert_array_equal(ax.images[0].get_array(), responses)
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[1, 0], [0, 1]])
-
-
-def test_winning_windows_cover_their_characters():
-    ax = plots.plot_winning_windows([0, 2], [2, 3], WORD)
-    assert [round(patch.get_x() + 0.45) for patch in ax.patches] == [0, 2]
-    assert [round(patch.get_width() + 0.1) for patch in ax.patches] == [2, 3]
-    assert texts(ax) == WORD * 2
-    assert [text.get_weight() == "bold" for text in ax.texts[:5]] == [True, True, False, False, False]
-
-
-def test_gates_are_shares_of_a_hundred_and_named_with_their_mean():
-    ax = plots.plot_gates({"before": np.array([[0.1, 0.1], [0.9, 0.1]])})
-    assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(100)
-    assert ax.get_legend().get_texts()[0].get_text() == "before (mean 0.30)"
+    np.testing.assert_array_equal(ax.images[0].get_array(), [[1, 0, 0], [0, 0, 0], [0, 1, 0.5]])
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0, 0], [1, 2]])  # none where all is below zero
 
 
 def test_origins_have_a_colour_and_a_name_for_each_word():
@@ -182,17 +162,11 @@ def test_letters_have_the_colour_of_their_own_word():
     assert cells[0].get_facecolor() == cells[1].get_facecolor() != cells[2].get_facecolor()
 
 
-def test_distinct_words_has_a_line_for_each_count():
-    ax = plots.plot_distinct_words([1, 2], [5, 9], [4, 6])
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[5, 9], [4, 6]]
-    assert ax.get_xscale() == ax.get_yscale() == "log"
-
-
-def test_ngrams_are_bars_with_marks_for_before():
-    ax = plots.plot_ngrams(["th", "he"], [2.0, 1.0], [0.5, -0.5])
-    assert [bar.get_width() for bar in ax.patches] == [2.0, 1.0]
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0.5, 0], [-0.5, 1]])
-    assert tick_labels(ax.yaxis) == ["th", "he"]
+def test_ngrams_are_marked_in_their_words_and_may_end_in_padding():
+    ax = plots.plot_ngrams_in_words(["the", "others"], [0, 5], 3)
+    assert "".join(texts(ax)) == "theothers··"
+    assert "".join(text.get_text() for text in ax.texts if text.get_weight() == "bold") == "thes··"
+    assert [round(patch.get_x() + 0.45) for patch in ax.patches] == [0, 5]
     assert ax.yaxis.get_ticklocs()[0] > ax.get_ylim()[1], "the first stands on top"
 
 
@@ -203,3 +177,10 @@ def test_families_name_their_outermost_words():
     np.testing.assert_array_equal(ax.collections[1].get_offsets(), points[2:])
     assert texts(ax) == ["q", "s"]
     assert texts(plots.plot_families(points, ["a"] * 4)) == []
+
+
+def test_a_name_covers_no_point_where_it_can_stand_beside_it():
+    row = np.stack([np.linspace(0, 1, 20), np.zeros(20)], axis=1)  # points close together, and two far above
+    points = np.concatenate([row, [[0.0, 1.0], [1.0, 1.0]]])
+    ax = plots.plot_families(points, ["a"] * 22, ["word"] * 22)
+    assert ax.texts[0].xy[1] == 1

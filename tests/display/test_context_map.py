@@ -118,13 +118,19 @@ def test_number_of_clusters_is_checked(n):
         map_contexts(np.zeros((1, 2), np.float32), n)
 
 
-def test_names_are_what_sets_a_cluster_apart():
+def test_names_are_the_phrases_that_set_a_cluster_apart():
     clusters = np.array([0, 0, 0, 1, 1])
-    names = name_clusters(clusters, ["the", "the", "a", "a", "a"], ["of", "of", "of", "of", "</S>"], 1)
-    assert names == ["1: the — (3)", "2: a — (2)"]
-    assert name_clusters(np.zeros(2, int), ["the", "the"], ["of", "is"], 1) == ["1: the — (2)"]
-    (long,) = name_clusters(np.zeros(1, int), ["x" * 50], ["y"], 1)
-    assert len(long) < 30
+    beside = (["the", "the", "a", "a", "a"], ["of", "of", "of", "of", "</S>"])
+    assert name_clusters(clusters, *beside, "state", 1) == ["1 (3): “the state” 67%", "2 (2): “a state” 100%"]
+    # “the state of” holds “the state”, and so is not named beside it; “state of” is another.
+    assert name_clusters(clusters, *beside, "state") == [
+        "1 (3): “the state” 67% · “state of” 100%",
+        "2 (2): “a state” 100% · “state </S>” 50%",
+    ]
+    assert name_clusters(np.zeros(2, int), ["the", "the"], ["of", "is"], "state", 1) == ["1 (2): “the state” 100%"]
+    (long,) = name_clusters(np.zeros(1, int), ["x" * 50], ["y"], "z" * 50, 1)
+    assert len(long) < 60
+    assert name_clusters(np.array([0, 1]), ["a", "a"], ["b", "b"], "c") == [f"{i} (1): nothing typical" for i in (1, 2)]
 
 
 @pytest.mark.parametrize("vectors", [np.full((3, 4), np.nan), np.full((3, 4), 1e30), np.zeros((0, 4)), np.zeros(4)])

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.dates import num2date
 from matplotlib.patches import Rectangle
 
+from conftest import corpus_of
 from elmo_helpers.display import corpus_plots
 from elmo_helpers.display.corpus_plots import format_bytes
 from elmo_helpers.display.style import BLUE, VERMILION
@@ -24,11 +24,6 @@ def _close_figures():
     plt.close("all")
 
 
-def report(read, title, outside):
-    reasons = ["read", "missing title", "character outside the 69", "kept"]
-    return pd.DataFrame({"reason": reasons, "rows": [read, title, outside, read - title - outside]})
-
-
 def days(*names):
     return np.array(names, dtype="datetime64[s]")
 
@@ -38,12 +33,10 @@ def coverage_table():
 
 
 CALLS = {
-    "plot_dropped": ({"before": report(100, 3, 20), "after": report(100, 3, 0)},),
-    "plot_titles_over_time": (days("1800-01-01", "1805-05-05", "2001-01-01", "NaT"),),
+    "plot_title_path": (corpus_of(["we meet again", "we sing"], min_count=2), 0, "We meet — again"),
     "plot_documents": (days("1800-01-01", "1800-01-01", "1900-02-02"), np.array([0, 0, 2]), SPLITS),
     "plot_word_counts": ({"the": 10, "of": 5, "rare": 1},),
     "plot_coverage": (coverage_table(), 2),
-    "plot_alignment": ({"reads": ["a", "b"], "says": ["b", None]},),
     "plot_costs": ({"large": 10**9, "small": 2000},),
 }
 
@@ -59,21 +52,53 @@ def test_a_figure_is_drawn_on_new_axes_or_on_those_given(name):
     ax.figure.canvas.draw()
 
 
-def test_dropped_rows_are_bars_with_their_number_and_share():
-    reports = {"before": report(100, 3, 20), "after": report(100, 3, 0)}
-    copies = {name: table.copy() for name, table in reports.items()}
-    ax = corpus_plots.plot_dropped(reports)
-    assert [[bar.get_width() for bar in bars] for bars in ax.containers] == [[3, 20], [3, 0]]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["missing title", "character outside the 69"]
-    assert [text.get_text() for text in ax.texts] == ["3 (3.00%)", "20 (20.00%)", "3 (3.00%)", "0"]
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["before", "after"]
-    assert all(reports[name].equals(copies[name]) for name in reports)
+def texts_at(ax, y):
+    """What is written at one height, from left to right, without the labels at the left."""
+    found = [(text.get_position(), text.get_text()) for text in ax.texts]
+    return [text for (x, at), text in sorted(found) if x > 0 and np.isclose(at, y)]
 
 
-def test_one_report_without_a_dropped_row_needs_no_legend():
-    ax = corpus_plots.plot_dropped({"only": report(1, 0, 0)})
+def test_a_title_is_followed_from_its_letters_to_the_ids_of_its_characters():
+    corpus = corpus_of(["we meet again", "we sing"], min_count=2)  # lexicon: we, then by the alphabet
+    ax = corpus_plots.plot_title_path(corpus, 0, "We meet again")
+    assert "".join(texts_at(ax, corpus_plots._RAW)) == "Wemeetagain"
+    changed = [text.get_text() for text in ax.texts if text.get_color() == VERMILION and text.get_text() != "<UNK>"]
+    assert changed == ["W"]
+    assert "".join(texts_at(ax, corpus_plots._CLEAN)) == "wemeetagain"
+    assert texts_at(ax, corpus_plots._TOKENS) == ["<S>", "we", "meet", "again", "</S>"]
+    assert texts_at(ax, corpus_plots._LEXICON) == ["1", "3", "5", "4", "2"]
+    assert texts_at(ax, corpus_plots._VOCABULARY) == ["1", "4", "3", "3", "2"]
+    unsaid = [p for p in ax.patches if isinstance(p, Rectangle) and p.get_facecolor() == to_rgba(VERMILION)]
+    assert [round(patch.get_x() - 0.04) for patch in unsaid] == [2, 3]
+    assert texts_at(ax, corpus_plots._SPELLING) == ["<S>", "70", "w", "24", "m", "14", "a", "2", "</S>", "71"]
+    assert "2 of its 3 words" in ax.get_title("left")
+
+
+@pytest.mark.parametrize("scheme", ["tutorial", "utf8"])
+def test_long_titles_and_words_are_cut_in_the_picture_alone(scheme):
+    words = ["incomprehensibilities", *(f"w{n}" for n in range(30))]
+    corpus = corpus_of([" ".join(words)], scheme=scheme)
+    ax = corpus_plots.plot_title_path(corpus, 0, " ".join(words))
+    assert len(texts_at(ax, corpus_plots._RAW)) <= 96
+    tokens = texts_at(ax, corpus_plots._TOKENS)
+    assert tokens[0] == "<S>"
+    assert tokens[-2:] == ["…", "</S>"]
+    assert len(tokens) == 10
+    assert "all of its 31 words" in ax.get_title("left")
+    with pytest.raises(IndexError):
+        corpus_plots.plot_title_path(corpus, 1, "none")
+
+
+def test_a_raw_title_of_odd_signs_can_be_drawn():
+    corpus = corpus_of(["naïve $x$ 😀"], scheme="utf8")
+    corpus_plots.plot_title_path(corpus, 0, "naïve $x$ 😀").figure.canvas.draw()
+
+
+def test_lengths_without_a_cut_are_all_alike():
+    ax = corpus_plots.plot_lengths(np.array([1, 2, 2, 9]), things="titles", unit="words")
+    assert {bar.get_facecolor() for bar in ax.patches} == {to_rgba(BLUE)}
+    assert sum(bar.get_height() for bar in ax.patches) == 4
     assert ax.get_legend() is None
-    assert ax.get_xlim()[1] > 1
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -105,36 +130,9 @@ def test_lengths_of_few_or_very_long_things_are_all_counted(lengths):
     assert len(ax.patches) <= 2 * 102
 
 
-@pytest.mark.parametrize(
-    ("dates", "starts", "heights", "period"),
-    [
-        (
-            days("1795-01-01", "1799-12-31", "1800-01-01", "1990-06-06", "NaT"),
-            ["1790", "1800", "1990"],
-            [2, 1, 1],
-            "decade",
-        ),
-        (days("1968-01-01", "1969-01-01", "1972-05-05", "1972-06-06"), ["1968", "1969", "1972"], [1, 1, 2], "year"),
-        (days("2001-01-31", "2001-02-01", "2001-02-28"), ["2001-01", "2001-02"], [1, 2], "month"),
-        (days("2001-03-04"), ["2001-03"], [1], "month"),
-    ],
-)
-def test_titles_are_counted_by_the_period_that_suits_the_range(dates, starts, heights, period):
-    before = dates.copy()
-    ax = corpus_plots.plot_titles_over_time(dates)
-    assert [
-        f"{num2date(bar.get_x()):%Y-%m}"[: len(start)] for bar, start in zip(ax.patches, starts, strict=True)
-    ] == starts
-    assert [bar.get_height() for bar in ax.patches] == heights
-    assert period in ax.get_title("left")
-    assert np.array_equal(dates, before, equal_nan=True)
-
-
-def test_titles_without_dates_are_said_to_be():
-    ax = corpus_plots.plot_titles_over_time(days("NaT", "NaT"))
-    assert not ax.patches
-    assert "no title has a date" in ax.get_title("left")
-    assert isinstance(corpus_plots.plot_documents(days("NaT"), np.array([0]), SPLITS), Axes)
+def test_documents_without_dates_are_no_lines():
+    ax = corpus_plots.plot_documents(days("NaT"), np.array([0]), SPLITS)
+    assert not any(len(lines.get_segments()) for lines in ax.collections)
 
 
 def test_documents_are_lines_as_high_as_their_titles():
@@ -178,15 +176,6 @@ def test_coverage_marks_the_minimum_count_that_is_chosen():
 def test_coverage_of_one_word_can_be_drawn():
     table = pd.DataFrame({"min_count": [1, 2], "words": [5, 4], "coverage": [1.0, 0.0]})
     corpus_plots.plot_coverage(table, 1).figure.canvas.draw()
-
-
-def test_a_target_that_is_read_at_the_same_place_stands_out():
-    ax = corpus_plots.plot_alignment({"reads": ["a", "b"], "forward": ["a", "x"], "backward": [None, "b"]})
-    boxes = [patch for patch in ax.patches if isinstance(patch, Rectangle)]
-    assert [box.get_facecolor() == to_rgba(VERMILION) for box in boxes] == [False, False, True, False, True]
-    assert [text.get_text() for text in ax.texts] == ["reads", "a", "b", "forward", "a", "x", "backward", "b"]
-    assert "In 2 places" in ax.get_title("left")
-    assert "No model" in corpus_plots.plot_alignment({"reads": ["a"], "says": [None]}).get_title("left")
 
 
 def test_costs_are_bars_on_a_log_axis_with_their_size():

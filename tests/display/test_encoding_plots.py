@@ -89,6 +89,29 @@ def test_accuracies_stand_in_order_from_the_top_beside_the_commonest_class(accur
     assert ax.get_title(loc="left") == "Here"
 
 
+def test_numbers_of_accuracies_stand_beside_the_axes_where_no_line_crosses_them():
+    ax = plot_accuracies({"one": 0.3, "two": 0.31}, 0.3)
+    ax.figure.canvas.draw()
+    right = ax.get_window_extent().x1
+    assert all(text.get_window_extent().x0 > right for text in ax.texts)
+
+
+def test_bounds_are_bars_of_their_ways():
+    ax = plot_accuracies({"one": 0.5, "two": 0.7}, 0.25, bounds={"two": (0.6, 0.8), "one": (0.4, 0.65)})
+    bars = next(c for c in ax.collections if c.get_label() == "95 % bounds")
+    assert [line[:, 0].tolist() for line in bars.get_segments()] == [[0.4, 0.65], [0.6, 0.8]]
+    assert [line[0, 1] for line in bars.get_segments()] == [1, 0]
+    low, high = ax.get_xlim()
+    assert low < 0.25
+    assert high > 0.8
+
+
+@pytest.mark.parametrize("bounds", [{"one": (0.4, 0.6)}, {"one": (0.4, 0.6), "two": (0.5,)}])
+def test_bounds_are_of_every_way(bounds):
+    with pytest.raises(ElmoHelpersError, match="a lowest and a highest share of each of"):
+        plot_accuracies({"one": 0.5, "two": 0.7}, 0.25, bounds=bounds)
+
+
 @pytest.mark.parametrize(
     "draw",
     [

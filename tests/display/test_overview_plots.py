@@ -4,6 +4,10 @@ import matplotlib.pyplot as plt
 import pytest
 
 from elmo_helpers.display.overview_plots import plot_overview
+from elmo_helpers.display.style import VERMILION
+from elmo_helpers.errors import ElmoHelpersError
+
+NUMBERS = ["01", "02", "03", "04", "05"]
 
 
 @pytest.mark.parametrize("words", [("peace", "and", "commerce"), ("union",), ("we", "shall", "not", "be", "moved")])
@@ -34,3 +38,20 @@ def test_it_draws_where_it_is_told():
     ax = plt.subplots()[1]
     assert plot_overview(ax=ax) is ax
     plt.close(ax.figure)
+
+
+@pytest.mark.parametrize("here", ["01", "02", "03", "04", "05"])
+def test_the_place_of_the_notebook_alone_is_lit(here):
+    ax = plot_overview(here=here)
+    quiet = plot_overview()
+    assert len(ax.patches) == len(quiet.patches) + 1
+    colours = {text.get_text(): text.get_color() for text in ax.texts if text.get_text() in NUMBERS}
+    assert len(colours) == len(NUMBERS)
+    assert [number for number in NUMBERS if colours[number] == VERMILION] == [here]
+    plt.close("all")
+
+
+@pytest.mark.parametrize("here", ["06", "1", 1, ""])
+def test_a_notebook_that_there_is_not_is_refused(here):
+    with pytest.raises(ElmoHelpersError, match="01, 02, 03, 04, 05"):
+        plot_overview(here=here)

@@ -97,7 +97,7 @@ def test_a_number_beyond_float16(toy_model, source, tmp_path):
     with torch.no_grad():
         mix.gamma.fill_(1e9)
     options = {"level": "titles", "layers": "mix", "mix": mix}
-    with pytest.raises(ElmoHelpersError, match=r"dtype=float16: a vector of the lines 0 to 4 .* use float32"):
+    with pytest.raises(ElmoHelpersError, match=r"dtype=float16: a vector of line 0 to line 4 .* use float32"):
         encode(toy_model, source, tmp_path / "out.h5", dtype="float16", **options)
     encode(toy_model, source, tmp_path / "out.h5", overwrite=True, **options)
 

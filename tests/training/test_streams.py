@@ -117,3 +117,15 @@ def test_a_stream_of_one_title_is_the_title(toy_model):
         row, _ = Batch.of(corpus, [0]).loss(toy_model)
     assert stream.forward.item() == pytest.approx(row.forward.item(), rel=1e-6)
     assert stream.backward.item() == pytest.approx(row.backward.item(), rel=1e-6)
+
+
+def test_no_gradient_goes_from_a_piece_to_the_one_before(toy_model):
+    pieces = StreamBatches(corpus_of(TOY_TITLES), 2, 5)
+    vectors, state = [], None
+    hook = toy_model.char_cnn.register_forward_hook(lambda module, inputs, output: vectors.append(output))
+    for k in range(2):
+        loss, state = pieces.batch(k).loss(toy_model, state)
+    hook.remove()
+    before, own = torch.autograd.grad(loss.total, vectors, allow_unused=True)
+    assert before is None
+    assert own.norm() > 0
