@@ -11,7 +11,7 @@ import sys
 import time
 import tomllib
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jupytext
@@ -34,27 +34,25 @@ QUIET = {
 }
 
 
-def copy_checkout(root: Path, *, small: bool = True) -> None:
+def copy_checkout(root: Path, parameters: Mapping[str, dict] | None = None) -> None:
     """Write what the notebooks need below `root`: titles in data/, and each as a pair in notebooks/.
 
-    With small values, or as they are, with what lies in data/ of this clone.
-
-    As for a person with own titles who has built 01: its .ipynb is what the build has written. The others have not run,
-    so that a figure that is seen later has been drawn by the kernel; each .ipynb is a day newer than its .py, as a pull
-    may leave it.
+    `parameters` are put in, by notebook; None: the small values, and small titles. As for a person with own titles who
+    has built 01: its .ipynb is what the build has written. The others have not run, so that a figure that is seen later
+    has been drawn by the kernel; each .ipynb is a day newer than its .py, as a pull may leave it.
     """
     folder = root / "notebooks"
-    if not small:
-        shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        shutil.copytree(FOLDER.parent / "data", root / "data")
-        return
-    write_titles(root / "data" / "title_text.csv")
     folder.mkdir()
+    if parameters is None:
+        parameters = SMALL
+        write_titles(root / "data" / "title_text.csv")
+    else:
+        shutil.copytree(FOLDER.parent / "data", root / "data")
     shutil.copy(FOLDER / "jupytext.toml", folder)
     for name in NAMES:
         notebook = build.read_notebook(FOLDER / f"{name}.py")
-        if SMALL[name]:
-            build._insert_parameters(notebook, SMALL[name], FOLDER / f"{name}.py")
+        if given := parameters.get(name):
+            build._insert_parameters(notebook, given, FOLDER / f"{name}.py")
         nbformat.write(notebook, folder / f"{name}.ipynb")
         notebook.metadata.jupytext = tomllib.loads((FOLDER / "jupytext.toml").read_text(encoding="utf-8"))
         source = folder / f"{name}.py"
