@@ -49,6 +49,7 @@ def copy_checkout(root: Path, parameters: Mapping[str, dict] | None = None) -> N
     else:
         shutil.copytree(FOLDER.parent / "data", root / "data")
     shutil.copy(FOLDER / "jupytext.toml", folder)
+    shutil.copytree(FOLDER / "pictures", folder / "pictures")
     for name in NAMES:
         notebook = build.read_notebook(FOLDER / f"{name}.py")
         if given := parameters.get(name):

@@ -1,5 +1,7 @@
 """The way of a person who changes a notebook: build, open in JupyterLab, edit, save, build again."""
 
+from pathlib import Path
+
 import nbformat
 from opened import Notebook
 
@@ -19,13 +21,13 @@ def test_an_edit_is_saved_in_both_files_and_kept_by_the_next_build(browser, addr
     notebook.save()
     typed = source.read_text(encoding="utf-8")
     assert f"\n{LINE}\n" in typed
-    assert nbformat.read(written, as_version=4).cells[1].source.endswith(f"\n{LINE}")
+    assert parameters_of(written).endswith(f"\n{LINE}")
     notebook.page.screenshot(path=screenshots / "edited.png")
 
     assert build.main(["01"], directory=folder) == 0
     assert source.read_text(encoding="utf-8") == typed
     built = nbformat.read(written, as_version=4)
-    assert built.cells[1].source.endswith(f"\n{LINE}")
+    assert parameters_of(written).endswith(f"\n{LINE}")
     assert all(cell.execution_count for cell in built.cells if cell.cell_type == "code")
 
     notebook.reload()
@@ -33,3 +35,9 @@ def test_an_edit_is_saved_in_both_files_and_kept_by_the_next_build(browser, addr
     assert notebook.complaints == []
     notebook.shut_down()
     context.close()
+
+
+def parameters_of(written: Path) -> str:
+    """The source of the cell tagged `parameters`."""
+    cells = nbformat.read(written, as_version=4).cells
+    return next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))

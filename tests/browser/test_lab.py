@@ -137,7 +137,7 @@ class TestTrainAndEncode(EachNotebook):
         table = area.locator("table")
         notebook.after(lambda: notebook.type(title, "We need more ships."), table.inner_text, "the list of neighbours")
         pooling = notebook.field("Pooling")
-        notebook.after(lambda: notebook.choose(pooling, "ArrowUp"), table.inner_text, "the list of neighbours")
+        notebook.after(lambda: notebook.choose(pooling, "ArrowDown"), table.inner_text, "the list of neighbours")
         notebook.after(
             lambda: notebook.press(notebook.slider("In the figure"), "ArrowLeft"),
             lambda: notebook.pictures(area),
