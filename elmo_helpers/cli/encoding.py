@@ -45,9 +45,9 @@ class Options:
         typer.Option("--pretokenized", help="Tokens are apart by spaces, and are taken as they are, case included."),
     ] = False
     batch_tokens: Annotated[int, typer.Option(help="Tokens computed together, boundaries included.")] = 8192
-    window: Annotated[int, typer.Option(help="Rows that are sorted by length together, and that a kill can lose.")] = (
-        10_000
-    )
+    window: Annotated[
+        int, typer.Option(help="Rows that are sorted by length together, and that a kill can lose; not with --ray.")
+    ] = 10_000
     max_words: Annotated[
         int, typer.Option(help="Distinct words that are spelled out once for the whole run; more take more memory.")
     ] = 100_000

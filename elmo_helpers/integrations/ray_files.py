@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import islice
 from pathlib import Path
@@ -45,11 +46,12 @@ def encode_on_ray(
         model: A model, or the directory or name of one. It is read here, and Ray sends it to the nodes.
         sources: A path or pattern, such as titles/*.csv.gz; each file is as for `encode_file`.
         output: A directory, which appears at the end, whole.
-        address: Of a running cluster, or "auto"; None: one on this machine, for this call alone.
-        workers: Actors, each with a model and a core; None: one a core.
+        address: Of a running cluster, or "auto"; None: one on this machine, for this call alone. A process that is
+            connected already stays so.
+        workers: Actors, each with a model and a core or, where the cluster has GPUs, a GPU; None: one for each.
         overwrite: Replace what an earlier call has made there.
         progress: Show Ray's progress bars.
-        **options: Those of `RayEncoder`.
+        **options: Those of `RayEncoder`. Whether its device and precision can be had, the workers find out.
 
     Raises:
         ElmoHelpersError: Ray is missing or cannot be reached, no file is of that name, an option or a row is not as
@@ -70,31 +72,35 @@ def encode_on_ray(
         InputRows(file)  # refuses what is no ordinary file
     if workers is not None:
         whole_number("workers", workers, 1)
-    encoder = RayEncoder(model, **options).encoder  # refuses what is wrong with the options, before anything is begun
+    # Refuses what is wrong before anything is begun; this machine need not have what the workers have.
+    whole = RayEncoder(model, **(options | {"device": "cpu", "precision": "fp32"})).encoder.model
     started = not ray.is_initialized()
     if started:
         _connect(ray, address)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = progress
         resources = ray.cluster_resources()
-        kind = "GPU" if resources.get("GPU") and encoder.model.device.type == "cuda" else "CPU"
-        actors = workers or max(1, int(resources.get(kind, 1)))
+        on_gpus = resources.get("GPU", 0) >= 1 and options.get("device") != "cpu"
+        actors = workers or max(1, int(resources.get("GPU" if on_gpus else "CPU", 1)))
+        share = {"num_gpus": 1} if on_gpus else {"num_cpus": 0.9}  # a core but for what the readers need
+        with _own_errors():  # an actor that cannot begin would die without saying why; a task says it
+            ray.get(ray.remote(**share)(_try).remote(whole, options))
         rows = ray.data.from_items([str(file) for file in files], override_num_blocks=len(files))
         rows = rows.map_batches(_rows_of, batch_size=1, batch_format="pyarrow", num_cpus=0.1)
         rows = rows.map_batches(
             RayEncoder,
-            fn_constructor_args=[encoder.model.to("cpu")],  # an actor puts it where it computes
+            fn_constructor_args=[whole],
             fn_constructor_kwargs=options,
             batch_size=_ROWS,
             batch_format="pyarrow",
-            num_cpus=0.9,  # a core for each, but for what the readers need
-            num_gpus=1 if kind == "GPU" else None,
             concurrency=(1, actors),
+            **share,
         )
         with whole_directory(output, header=HEADER, format_name=FORMAT, is_ours=_is_part) as folder:
-            _write(rows, folder)
+            with _own_errors():
+                rows.write_parquet(str(folder))
             n_rows = sum(int(pq.read_metadata(part).num_rows) for part in folder.glob("*.parquet"))
-            header = {"format": FORMAT, "model": fingerprint(encoder.model), "files": [f.name for f in files]}
+            header = {"format": FORMAT, "model": fingerprint(whole), "files": [f.name for f in files]}
             write_json(folder / HEADER, header | {"rows": n_rows})
     finally:
         if started:
@@ -119,19 +125,23 @@ def _rows_of(files: pa.Table) -> Iterator[pa.Table]:
             yield pa.table({"file": [file] * len(some), "line": numbers, "title": titles})
 
 
-def _write(rows: Any, folder: Path) -> None:
-    """Write the Parquet files; an error of the library, which Ray wraps, is the library's own again."""
+def _try(model: BiLM, options: dict[str, Any]) -> None:
+    """Make in a worker what each actor will hold."""
+    RayEncoder(model, **options)
+
+
+@contextmanager
+def _own_errors() -> Iterator[None]:
+    """An error of the library that Ray has wrapped in others is the library's own again."""
     try:
-        rows.write_parquet(str(folder))
+        yield
     except Exception as error:  # Ray's, whose classes are private
         cause: BaseException | None = error
-        while cause is not None:
-            wrapped = getattr(cause, "cause", None)
-            for found in (cause, wrapped):
-                if isinstance(found, ElmoHelpersError):
-                    raise ElmoHelpersError(str(found)) from None
-            cause = wrapped if isinstance(wrapped, BaseException) else cause.__cause__
-        raise
+        while cause is not None and not isinstance(cause, ElmoHelpersError):
+            cause = cause.__cause__ or getattr(cause, "cause", None)
+        if cause is None:
+            raise
+        raise ElmoHelpersError(str(cause)) from None
 
 
 def _is_part(name: str) -> bool:

@@ -122,6 +122,31 @@ def test_a_broken_row_is_named_and_nothing_is_left(model, cluster, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "good.csv"]
 
 
+def test_files_without_a_row_are_no_harm(model, files, cluster, tmp_path):
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8")
+    (tmp_path / "some.txt").write_text("the cat\n\n", encoding="utf-8")
+    assert encode_on_ray(model, f"{tmp_path}/*.txt", tmp_path / "out", level="titles", progress=False) == 2
+    assert {line for _, line in rows_of(tmp_path / "out")} == {0, 1}
+    assert encode_on_ray(model, f"{tmp_path}/empty.txt", tmp_path / "none", level="titles", progress=False) == 0
+    assert [path.name for path in (tmp_path / "none").iterdir()] == ["_vectors.json"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"precision": "fp17"}, "precision"),  # which a worker finds
+        ({"dtype": "float64"}, "dtype"),
+        ({"workers": 0}, "workers"),
+        ({"model": "nowhere"}, "nowhere"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_told_and_nothing_is_left(model, files, cluster, tmp_path, option, said):
+    given = {"model": model, "level": "titles", "progress": False} | option
+    with pytest.raises(ElmoHelpersError, match=said):
+        encode_on_ray(sources=f"{files}/b.csv", output=tmp_path / "out", **given)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_there_is_replaced_only_when_told(model, files, cluster, tmp_path):
     out = tmp_path / "out"
     encode_on_ray(model, f"{files}/b.csv", out, level="titles", progress=False)
