@@ -48,6 +48,17 @@ class WordScores:
     backward_end: float
     unknown: NDArray[np.bool_]
 
+    @property
+    def log_probability(self) -> float:
+        """log p of the whole title, its end or beginning included, in nats: the mean of the two directions.
+
+        Of two titles with different words at one place, or with one word more, the model finds the one with the larger
+        log p likelier.
+        """
+        forward = float(self.forward.sum(dtype=np.float64)) + self.forward_end
+        backward = float(self.backward.sum(dtype=np.float64)) + self.backward_end
+        return (forward + backward) / 2
+
 
 class Fill(NamedTuple):
     """A word for a gap, and the log of its probability in nats."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from elmo_helpers.analysis.probe import MixClassifier, learning_on_the_cpu
 from elmo_helpers.checks import flag, numbers, whole_number
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import path_of, whole_file
 from elmo_helpers.model.precision import products_in
+from elmo_helpers.model.storage import check_shapes, load_tensors, write_tensors
 
 _LEARNING_RATE, _MIX_LEARNING_RATE = 0.01, 0.05  # the few shares may move faster than the many weights
 _WEIGHT_DECAY = 1e-4
@@ -133,6 +138,51 @@ class LinearTagger:
             ElmoHelpersError: See `scores`.
         """
         return self.scores(layers) > self.threshold
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write μ, σ, w, b, the numbers behind the shares, and the threshold to one file of safetensors, whole or not.
+
+        Raises:
+            ElmoHelpersError: The file cannot be written.
+        """
+        tensors = self.classifier.state_dict() | {
+            "mean": torch.from_numpy(self._mean),
+            "deviation": torch.from_numpy(self._deviation),
+            "threshold": torch.tensor(self.threshold, dtype=torch.float64),
+        }
+        with whole_file(path) as temporary:
+            write_tensors(temporary, tensors)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LinearTagger:
+        """Read what `save` wrote; the tagger scores as it did.
+
+        Raises:
+            ElmoHelpersError: The file is missing, damaged, or holds something else.
+        """
+        path = path_of("path", path)
+        try:
+            tensors = load_tensors(path)
+        except (OSError, SafetensorError) as error:
+            raise ElmoHelpersError(
+                f"{path}: it cannot be read ({error}); name a file that LinearTagger.save wrote."
+            ) from None
+        shape = tuple(tensors["mean"].shape) if "mean" in tensors else ()
+        if len(shape) != 2 or not all(shape):
+            raise ElmoHelpersError(f"{path}: it holds no tagger; name a file that LinearTagger.save wrote.")
+        n_layers, dim = shape
+        with torch.device("cpu"):
+            tagger = cls(np.zeros(shape, np.float32), np.ones(shape, np.float32))
+        expected = {name: tuple(tensor.shape) for name, tensor in tagger.classifier.state_dict().items()}
+        expected |= {"mean": shape, "deviation": shape, "threshold": ()}
+        check_shapes(tensors, expected.items(), path, f"a tagger over {n_layers} layers of {dim} numbers asks")
+        if not all(tensor.isfinite().all() for tensor in tensors.values()) or (tensors["deviation"] <= 0).any():
+            raise ElmoHelpersError(f"{path} is damaged: it holds numbers that no tagger has; save the tagger again.")
+        tagger._mean, tagger._deviation = (tensors.pop(name).float().numpy() for name in ("mean", "deviation"))
+        tagger.threshold = float(tensors.pop("threshold"))
+        tagger.classifier.load_state_dict(tensors)
+        tagger.classifier.eval()
+        return tagger
 
     def _standardized(self, layers: NDArray[np.float32]) -> Tensor:
         return torch.from_numpy((layers - self._mean) / self._deviation)

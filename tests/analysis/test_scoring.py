@@ -52,6 +52,15 @@ def test_each_word_scores_as_computed_from_its_context_alone(model):
         assert score.backward_end == pytest.approx(float(log_p(model, words, 1, 0)[1]), abs=1e-5)
 
 
+def test_log_probability_of_a_title_is_the_mean_of_both_directions(model):
+    words = ["the", "cat", "sat", "on", "the", "mat"]
+    ids = [1, *model.vocabulary.ids(words), 2]  # <S> words </S>
+    forward = sum(float(log_p(model, words, 0, i)[ids[i]]) for i in range(1, len(ids)))
+    backward = sum(float(log_p(model, words, 1, i)[ids[i]]) for i in range(len(ids) - 1))
+    score = Scorer(model).score([words])[0]
+    assert score.log_probability == pytest.approx((forward + backward) / 2, abs=1e-4)
+
+
 def test_perplexity_is_that_of_evaluate(toy_corpus, toy_model):
     found, expected = Scorer(toy_model).perplexity(TOY_TITLES), evaluate(toy_model, toy_corpus)
     assert found.n_predictions == expected.n_predictions

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from elmo_helpers import ElmoHelpersError
 from elmo_helpers.analysis.tagger import LinearTagger, best_threshold, f1
@@ -109,3 +110,43 @@ def test_other_layers_than_learned(rng):
     tagger = LinearTagger.fit(layers, labels, epochs=1)
     with pytest.raises(ElmoHelpersError, match=r"L and dim \(3, 6\).*\(3000, 1, 6\)"):
         tagger.predict(layers[:, [1]])
+
+
+def test_saved_and_loaded_it_scores_the_same(rng, tmp_path):
+    layers, labels = task(rng, 1)
+    tagger = LinearTagger.fit(layers, labels, epochs=2)
+    tagger.save(tmp_path / "new" / "tagger.safetensors")
+    again = LinearTagger.load(tmp_path / "new" / "tagger.safetensors")
+    assert (again.scores(layers) == tagger.scores(layers)).all()
+    assert (again.predict(layers) == tagger.predict(layers)).all()
+    assert (again.threshold, again.shares) == (tagger.threshold, tagger.shares)
+
+
+def test_files_that_hold_no_tagger(rng, tmp_path):
+    path = tmp_path / "tagger.safetensors"
+    with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it cannot be read"):
+        LinearTagger.load(path)
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it cannot be read"):
+        LinearTagger.load(path)
+    save_file({"weights": torch.ones(3)}, path)
+    with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it holds no tagger"):
+        LinearTagger.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mean": torch.full((3, 6), torch.nan)},
+        {"deviation": torch.zeros(3, 6)},
+        {"linear.weight": torch.ones(1, 7)},
+        {"threshold": torch.ones(2)},
+        {"more": torch.ones(1)},
+    ],
+)
+def test_a_file_that_was_changed(rng, tmp_path, change):
+    path = tmp_path / "tagger.safetensors"
+    LinearTagger.fit(*task(rng, 1, 50), epochs=1).save(path)
+    save_file(load_file(path) | change, path)
+    with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors"):
+        LinearTagger.load(path)

@@ -2,6 +2,9 @@
 
 Each tagger's threshold is the one with the best F1 on the titles that it learned from. The rival that counts knows
 those by heart, so its threshold is set on scores of titles that it has not counted (cross-validation, three parts).
+A tagger reads the layers of the word, or those of the gap behind it (`gap_layers`). A model that has a softmax can be
+asked without a tagger how much likelier it finds the title with a comma there: with no label at all, commas go where
+it is likelier than without; with labels, a threshold is learned.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import COUNTED, Record, f1
-from evidence_vectors import AROUND, Model, counted_around, with_neighbours
+from evidence_vectors import AROUND, LIKELIER, Model, counted_around, of_gaps, with_neighbours
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -22,6 +25,7 @@ from elmo_helpers.analysis.tagger import LinearTagger, best_threshold
 
 N_TITLES = (50, 200, 1000, 5000)
 N_TEST = 2000
+MOST_SCORED = 1000  # labelled titles from which the threshold of the likelier title is learned: each word is a title
 C_OF_COUNTS = 3.0
 SEED = 0
 
@@ -58,6 +62,14 @@ def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[Comm
     tried |= {f"layer {layer}": (layers[:, [layer]], layers_test[:, [layer]]) for layer in range(model.n_layers)}
     tried["fixed mean"] = layers.mean(1, keepdims=True), layers_test.mean(1, keepdims=True)
     tried["learned mix"] = layers, layers_test
+    gaps, gaps_test = (
+        of_gaps(x, [len(example.tokens) for example in part]) for x, part in ((layers, learned), (layers_test, asked))
+    )
+    tried |= {f"gap, layer {layer}": (gaps[:, [layer]], gaps_test[:, [layer]]) for layer in range(model.n_layers)}
+    tried["gap, learned mix"] = gaps, gaps_test
+    if model.scorer is not None:
+        likelier, likelier_test = (log_odds(model, part) for part in (learned[:MOST_SCORED], asked))
+        yield record(LIKELIER, 0, likelier_test > 0)
     for n in N_TITLES:
         if n > len(learned):
             break
@@ -67,6 +79,16 @@ def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[Comm
             tagger = LinearTagger.fit(x[some], y[some], seed=SEED)
             details = {"shares": tagger.shares} if x.shape[1] > 1 else {}
             yield record(features, n, tagger.predict(x_test), **details)
+        if model.scorer is not None and n <= MOST_SCORED:
+            threshold = best_threshold(likelier[some], y[some])
+            yield record(LIKELIER, n, likelier_test > threshold, threshold=threshold)
+
+
+def log_odds(model: Model, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
+    """log p of the title with a comma behind a word, less log p of it without, for each word, (words,)."""
+    titles = [example.tokens for example in examples]
+    with_comma = [[*title[:k], ",", *title[k:]] for title in titles for k in range(1, len(title) + 1)]
+    return model.log_probabilities(with_comma) - np.repeat(model.log_probabilities(titles), [*map(len, titles)])
 
 
 def labels_of(examples: Sequence[CommaExample]) -> NDArray[np.int64]:

@@ -27,7 +27,10 @@ LOOKS = {
     "all layers": (VERMILION, "P", "--"),
     "fixed mean": (GREEN, "v", "--"),
     "learned mix": (PURPLE, "*", "--"),
+    "gap, learned mix": (VERMILION, "P", "-"),
+    "likelier title": (BLACK, "D", "-"),
 }
+LEFT_OUT = ("gap, layer 0", "gap, layer 1", "gap, layer 2")  # one line of the gap is enough
 OTHER = (BLACK, ".", "-")
 PANELS = {  # the title of each panel, and what there are 50 to 5,000 of
     "parts of speech": ("Parts of speech", "sentences with labels"),
@@ -65,17 +68,18 @@ def draw(records: Sequence[Record], model: str, path: Path) -> None:
 
 def curve(ax: Axes, task: str, records: Sequence[Record]) -> None:
     """Accuracy or F1 over the number of labels, of each kind of features."""
-    read = list(dict.fromkeys(record.features for record in records))
+    read = [features for features in dict.fromkeys(record.features for record in records) if features not in LEFT_OUT]
+    counts = sorted({record.labels for record in records if record.labels is not None})
+    places = {n: n or min(filter(None, counts), default=3) / 3 for n in counts}  # no label is left of the fewest
     for number, features in enumerate(read):
-        some = [record for record in records if record.features == features]
-        x = [(record.labels or 1) * DODGE ** (number - len(read) / 2) for record in some]
+        some = [record for record in records if record.features == features and record.labels is not None]
+        x = [places[record.labels] * DODGE ** (number - len(read) / 2) for record in some]
         value, low, high = zip(*(record.measured for record in some), strict=True)
         colour, marker, line = LOOKS.get(features, OTHER)
         ax.plot(x, value, color=colour, marker=marker, linestyle=line, markersize=5, linewidth=1.3, label=features)
         ax.vlines(x, low, high, color=colour, linewidth=1, alpha=0.6)
     ax.set_xscale("log")
-    ticks = sorted({record.labels for record in records if record.labels})
-    ax.set_xticks(ticks, [f"{n:,}" for n in ticks])
+    ax.set_xticks(list(places.values()), [f"{n:,}" for n in places])
     ax.minorticks_off()
     title, of_what = PANELS[task]
     ax.set_title(title, loc="left", fontsize=10)

@@ -3,6 +3,7 @@
 The oldest four fifths of the titles are for learning, the newest fifth is the test. Beside the layers of the word stand
 counted words, those around by their place and all of the title, and layer 0 of the five words around, which knows the
 words and not their context. Nothing is chosen: all classifiers have the settings that they were first tried with.
+Without any label, a model that has a softmax says which of the two titles it finds likelier.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import ABOVE, COUNTED, Record, over_pairs
-from evidence_vectors import AROUND, Model, counted_around, readings
+from evidence_vectors import AROUND, LIKELIER, Model, counted_around, readings
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -44,12 +45,12 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
                 for key, of_pair in pair_results(model, pair, *parts[model.lowercase]).items():
                     right[key]["/".join(pair)] = of_pair
             for (features, n), of_pairs in right.items():
-                counted = right[COUNTED, n]
                 details: dict[str, object] = {
                     "pairs": {pair: round(100 * float(of_pair.mean()), 2) for pair, of_pair in of_pairs.items()},
                     "tested": sum(map(len, of_pairs.values())),
                 }
-                if features != COUNTED:
+                if features not in (COUNTED, LIKELIER):
+                    counted = right[COUNTED, n]
                     details[ABOVE] = over_pairs([of_pairs[pair] - counted[pair] for pair in of_pairs])
                 yield Record("free", task, model.name, features, n, over_pairs(list(of_pairs.values())), details)
 
@@ -67,6 +68,8 @@ def pair_results(
     x = {AROUND: around} | readings(at)
     x_test = {AROUND: around_test} | readings(at_test)
     results = {}
+    if model.scorer is not None:
+        results[LIKELIER, 0] = (likelier(model, pair, asked) == y_test).astype(np.int64)
     for n in N_LABELS:
         if n > len(learned):
             break
@@ -77,6 +80,15 @@ def pair_results(
         for features in x:
             results[features, n] = right_of(x[features][:n], y[:n], x_test[features], y_test)
     return results
+
+
+def likelier(model: Model, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.bool_]:
+    """Whether the model finds each title likelier with the second word of the pair than with the first, (n,)."""
+    first, second = (
+        model.log_probabilities([[*e.tokens[: e.place], word, *e.tokens[e.place + 1 :]] for e in examples])
+        for word in pair
+    )
+    return second > first
 
 
 def layers_of(model: Model, examples: Sequence[WordExample]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers import Encoder, load_official, normalize_title
+from elmo_helpers import Encoder, Scorer, load_official, normalize_title
+from elmo_helpers.analysis.gaps import gap_layers
 
 WINDOW = (-2, -1, 0, 1, 2)  # words around
 AROUND = "layer 0 around"  # layer 0 of a word and of those around it, which knows words and not their context
+LIKELIER = "likelier title"  # no classifier: of titles with one word or another, the one that the model finds likelier
 
 
 class Model:
@@ -26,6 +28,8 @@ class Model:
         config = self.encoder.model.config
         self.n_layers, self.width = config.n_layers + 1, 2 * config.output_dim
         self.lowercase = self.encoder.model.text.lowercase
+        # A model of published files has no softmax here, and finds no title likelier than another.
+        self.scorer = Scorer(self.encoder.model) if self.encoder.model.softmax is not None else None
 
     def as_read(self, words: Sequence[str]) -> list[str]:
         """Words of other hands as the model's own text has them: quotes and dashes in ASCII, its case."""
@@ -39,6 +43,11 @@ class Model:
             layers[first : first + len(title.tokens)] = title.vectors.transpose(1, 0, 2)
             first += len(title.tokens)
         return layers
+
+    def log_probabilities(self, titles: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """log p of each title, the mean of both directions, in nats: (titles,); for a model with a softmax."""
+        assert self.scorer is not None
+        return np.array([scores.log_probability for scores in self.scorer.score(list(map(list, titles)))])
 
     def at(self, titles: Sequence[Sequence[str]], places: Sequence[int]) -> NDArray[np.float32]:
         """All layers of one word of each title: (titles, L + 1, 2P) float32."""
@@ -88,6 +97,20 @@ def with_neighbours(vectors: NDArray[np.float32], lengths: Sequence[int]) -> NDA
         near[first : first + n - 1, 2 * width :] = vectors[first + 1 : first + n]
         first += n
     return near
+
+
+def of_gaps(layers: NDArray[np.float32], lengths: Sequence[int]) -> NDArray[np.float32]:
+    """The layers of the gap behind each word.
+
+    Args:
+        layers: (words, L + 1, 2P) of all titles, one behind the other.
+        lengths: The words of each title.
+
+    Returns:
+        (words, L + 1, 2P).
+    """
+    titles = np.split(layers, np.cumsum(lengths)[:-1])
+    return np.concatenate([gap_layers(title.swapaxes(0, 1)).swapaxes(0, 1) for title in titles])
 
 
 def counted_around(tokens: Sequence[str], place: int, *, everywhere: bool = True) -> dict[str, int]:
