@@ -77,7 +77,7 @@ pd.set_option("display.max_colwidth", 120)
 # - a `.csv` or `.tsv` with the columns `title` and `date`;
 # - or a `.txt` with one title a line, and no dates: each is then a document.
 #
-# All notebooks have a `TITLES`. Saved as `data/title_text.csv`, your file is found by all of them.
+# Saved as `data/title_text.csv`, all notebooks find it. When it changes, the corpus is made anew.
 #
 # Characters such as *é* or emoji, and capitals, are kept by `SCHEME = "utf8"` and `LOWERCASE = False`. In
 # `prepare_corpus`, which makes all steps of this notebook in one call, `characters` and `text` say the same. Which of
@@ -461,7 +461,7 @@ for name in SPLITS:
     rows[name] = (f"{len(part):,}", f"{len(ids):,}", f"{unknown:.2%}")
 display(pd.DataFrame(rows, index=["titles", "tokens", "<UNK>"]).T)
 n_words, V = len(corpus.lexicon), len(corpus.vocabulary)
-say(f"The model reads **{n_words:,}** words and says **V = {V:,}**, specials included.")
+say(f"The corpus has **{n_words:,}** words; **V = {V:,}** can be said, with specials.")
 
 # %% [markdown]
 # ## One title, from raw text to ids

@@ -194,6 +194,7 @@ plt.show()
 def maxima(net, rows):
     """Characters (n, C) to the ReLU of each filter's maximum, (n, F)."""
     x = net.embed(rows)  # (n, E, C)
+    # Of each width k: (n, filters of that width, C − k + 1)
     banks = [net.filter_responses(x, i) for i in range(len(net.convolutions))]
     return torch.cat([responses.amax(-1) for responses in banks], dim=1).relu()
 
@@ -452,7 +453,7 @@ plt.show()
 
 # %% [markdown]
 # A random filter has favourite letters, by chance. Some of the trained ones have found what helps to predict
-# the words around, such as an ending; others like one letter, or have no name. These are the clearest of each width.
+# the words around, such as an ending; others like one letter, or have no name.
 #
 # ## A word never seen has neighbours
 #
@@ -513,7 +514,7 @@ pd.DataFrame(counted).map("{:.0%}".format)
 
 # %% [markdown]
 # Random filters, taken together, prefer no letter, so they keep the spelling. Training gives some of it away for what
-# words have in common, such as their endings, which help to foretell the words beside them.
+# foretells the words beside them: endings at first; in the shipped model words of like use are near, whatever their ends.
 #
 # ## Families on a plane
 #

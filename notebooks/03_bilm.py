@@ -273,8 +273,9 @@ pd.DataFrame([*toy_rows, *whole, *turned, *of_library], index)
 # logarithm of it, in **nats** (natural logarithms): a sure and right answer costs 0, one of probability 1/100 costs log
 # 100. Logarithms turn the chain rule's product into a sum, so the loss of a title is a sum over its predictions.
 #
-# From the top layer's outputs the softmax gives the logarithm of every word's probability. We pick the words that are
-# asked for: at position t the forward half is asked for t + 1, the backward half for t − 1.
+# At position t the forward half is asked for t + 1, the backward half for t − 1. The loss is the mean of both:
+#
+# $$-\frac{1}{2(T-1)}\Big(\sum_{t=0}^{T-2}\log{}p(w_{t+1}|w_0…w_t)+\sum_{t=1}^{T-1}\log{}p(w_{t-1}|w_t…w_{T-1})\Big)$$
 
 
 # %%
@@ -530,7 +531,7 @@ def draw_reads(title, position, layer):
 draw_reads(EXAMPLE, T // 2, config.n_layers)
 
 # %% [markdown]
-# In a running notebook, type a title, move the position, choose the layer:
+# In a running notebook:
 
 # %%
 typed = widgets.Text(EXAMPLE, description="Title", continuous_update=False)
@@ -609,7 +610,7 @@ table.map("{:.4f}".format).rename_axis(columns="derivative of h6:")
 #
 # In the library, `StreamBatches` cuts a corpus, and `BiLM.stream_loss` reads a window and gives the state back. The
 # words must be those of our cut, the windows' losses must add up to that of the whole text, and no gradient may go from
-# the second window's loss to the token vectors of the first.
+# the second window's loss to the token vectors of the first. (Untrained, a smaller loss says nothing.)
 
 # %%
 from elmo_helpers.training.streams import StreamBatches

@@ -62,7 +62,7 @@ pd.set_option("display.max_colwidth", 110)
 #
 # `prepare_corpus` loads what notebook 01 has made, or makes it. The model learns from *train*, *valid* says which epoch
 # was best, and *test* how good it is. The three are of different documents. A word outside the vocabulary can be read,
-# by its spelling, but not predicted.
+# by its spelling, but not predicted: there `<UNK>` is the right answer.
 
 # %%
 from elmo_helpers import prepare_corpus
@@ -203,7 +203,7 @@ panel
 
 # %% [markdown]
 # In use it looks like this:
-# ![The panel's fields, the curves of a run, and the table of two runs](pictures/04_training_panel.png)
+# ![The panel's fields, the curves of a run, and the table of runs](pictures/04_training_panel.png)
 
 # %% [markdown]
 # ## 3 · Titles that the model writes
@@ -341,7 +341,7 @@ pd.DataFrame(rows, index=list(sides)).T
 
 # %% [markdown]
 # So the layers of this small model tell occurrences apart mostly by the words beside them, the first layer more than
-# the second. Where these betray the use, as *secretary of* does, uses part. That is context, and not yet sense:
+# the second. Where they give the use away, as in *secretary of state*, uses part. That is context, not yet sense:
 # notebook 05 measures word classes and senses, on a model that has read more.
 #
 # The same as a map, of the mean of the layers. K-means finds four clusters in the vectors, and each is named by its
@@ -429,7 +429,7 @@ columns = ["by", "cosine", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find rivers and forests. The layers find sentences of like form, of what *we* must do or have.
+# Counted words find rivers and forests. The layers find sentences of like form, of what *we* are to do.
 #
 # One example proves little. Language and its subjects change, so the nearest title should be of a near time. How many
 # years lie between a held-out title and its nearest one, in the median?
@@ -511,22 +511,8 @@ plot_groups(placed, periods, order, **look)
 plt.show()
 
 # %% [markdown]
-# Do the periods lie apart? We ask each title for the nearest one of another day, and how often that is of its own
-# period:
-
-# %%
-same_period = np.equal.outer(np.array(periods), np.array(periods))
-same_day = np.equal.outer(searched.dates[marked], searched.dates[marked])
-hits = {"a title by chance": same_period[~same_day].mean()}
-for name, x in of_searched.items():
-    likeness = np.where(same_day, -2, cosine_similarity(x[marked]))
-    nearest = likeness.argmax(1)
-    hits[name] = same_period[np.arange(len(marked)), nearest].mean()
-pd.Series(hits, name="of the same period").map("{:.0%}".format).to_frame()
-
-# %% [markdown]
-# So no, the periods do not lie apart: they overlap. But their middles stand in order, and the vectors hold something of
-# the time, about as much as counted words do. Appendix C learns the shares of the layers on it.
+# The periods do not lie apart: they overlap. But on the left their middles stand in order, so the vectors hold something
+# of the time. Appendix C counts how much, beside counted words.
 
 # %% [markdown]
 # ## 9 · Start from the model that ships
@@ -581,8 +567,13 @@ say(f"Each has read {read:,} tokens, {part:.0%} of what the bigram has counted."
 
 # %% [markdown]
 # (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) So few steps are unkind to
-# fresh weights. With equal minutes, measured apart: three from the model that ships come to 110, ten from fresh weights
-# of section 1's size to 111, three to 141.
+# fresh weights. By minutes, measured apart, with fresh weights of section 1's size:
+#
+# | start | minutes | perplexity |
+# |---|---|---|
+# | the model that ships | 3 | 110 |
+# | fresh weights | 3 | 141 |
+# | fresh weights | 10 | 111 |
 #
 # Titles that it writes, again the first of a fixed seed:
 

@@ -323,10 +323,10 @@ say(f"Without the order, {lost.idxmax()} loses the most: {lost.max():.1f} points
 # its own, while in a mean all words share the same numbers.
 #
 # That is why the mix does not win. Layers 1 and 2 know the same few things that layer 0 does not, so they are nearly
-# copies, and for them no share is better than another. Against layer 0 alone the mix does win, and so do equal shares.
+# copies: mostly they fail together, and no share is better than another. Against layer 0 alone the mix does win.
 #
-# In [notebook 05](05_what_layers_know.ipynb) the answer depends on the word's place, so layer 0 by itself knows little.
-# There shares are learned away from it, and the mix comes to the level of the best layer without a trial of each.
+# In [notebook 05](05_what_layers_know.ipynb) the answer depends on the word's place, and layer 2 knows more of it than the
+# others. There learned shares beat equal ones, and the mix comes near the best layer without a trial of each.
 
 # %% [markdown]
 # ## 5 · What a share says, and what not
@@ -466,8 +466,8 @@ VBox([*sliders, picture])
 # %% [markdown]
 # ## Recap
 #
-# - Learned shares help where one layer knows more than the others, or where layers err on different titles. Between
-#   copies there is nothing to choose.
+# - A mix helps where layers err on different titles; learned shares help where one layer knows more than the others.
+#   Between copies there is nothing to choose.
 # - The period of a whole title is mostly a matter of its words, wherever they stand. All layers hold these and fail
 #   on the same titles, and counted words do better.
 # - A share is not the importance of a layer: lengths count, too.

@@ -135,9 +135,10 @@ def take_figures(notebook: NotebookNode, figures: Path) -> None:
 
 
 def _plain(source: str) -> str:
-    """The words of Markdown, without its tables, formulas and signs, cut at a word."""
+    """The words of Markdown, without its tables, displayed formulas and signs, cut at a word."""
     text = CODE.sub(lambda match: "" if match["fence"] else match[0].strip("`"), source)
-    text = FORMULA.sub("", text)
+    # Of a formula in a line, its names: a sentence without them would say nothing.
+    text = FORMULA.sub(lambda match: "" if match["block"] else re.sub(r"[{}]|\\(?=\w)", " ", match["line"]), text)
     text = re.sub(r"^(#|\|).*$", "", text, flags=re.M)  # headings, rows of tables
     text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text).replace("**", "")
     text = re.sub(r"(?<!\w)\*(\S[^*]*)\*", r"\1", text)

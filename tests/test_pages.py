@@ -1,6 +1,8 @@
 """notebooks/pages.py: pages that lead to each other, hold all that the notebooks hold, and need no network."""
 
+import base64
 import re
+import struct
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -157,6 +159,18 @@ def test_a_formula_is_one_and_a_sum_of_money_is_none(tmp_path):
     assert "echo $a$ `$b$`" in fence
     with pytest.raises(ElmoHelpersError, match="nosuchcommand"):
         show(r"$\nosuchcommand{x}$")
+
+
+def test_what_a_figure_shows_is_told_with_the_formulas_of_its_sentences(tmp_path):
+    above = r"# A heading" "\n\n" r"The **surprise** is $-\log_2{}p$, in bits: $$x$$ see [there](a.html)."
+    png = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8) + struct.pack(">II", 3, 2)).decode()
+    shown = nbformat.v4.new_output("display_data", {"image/png": png})
+    code = nbformat.v4.new_code_cell("draw()", outputs=[shown])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(above), code])
+    pages.take_figures(notebook, tmp_path)
+    figure = notebook.cells[1].outputs[0].metadata.figure
+    assert figure["text"] == "Figure. The surprise is - log_2 p, in bits: see there."
+    assert (figure["width"], figure["height"]) == (3, 2)
 
 
 def notebook_of(folder: Path, text: str) -> None:

@@ -191,7 +191,7 @@ def _draw_uses(ax: Axes, left: float, here: str | None) -> None:
         if number == here:
             _light(ax, start, end, _TOKEN - 0.15, top + 0.75)
         _number(ax, start + 0.08, top + 0.45, number, colour)
-        ax.text(start + 0.58, top + 0.45, text, ha="left", va="center", fontsize=9, color=colour, linespacing=0.95)
+        ax.text(start + 0.58, top + 0.45, text, ha="left", va="center", fontsize=9, color=colour)
 
 
 def _light(ax: Axes, left: float, right: float, low: float, high: float) -> None:

@@ -27,11 +27,11 @@ from opened import Notebook, wait_until  # noqa: E402
 from elmo_helpers.files import whole_file  # noqa: E402
 
 FOLDER = HERE.parent.parent / "notebooks" / "pictures"
-COLOURS = 64  # of a picture: a third of the bytes, and no difference to be seen
+COLOURS = 256  # of a picture: with fewer, the colours of two groups become one
 SETTLING = 3  # seconds after the last reaction
 
 # What takes minutes and is not to be seen in the pictures, made short.
-SHORT = {"04_train_encode": {"PRESET": "tiny", "EPOCHS": 1, "FINE_TUNE_STEPS": 2}}
+SHORT = {"04_train_encode": {"FINE_TUNE_STEPS": 2}}
 
 Use = Callable[[Notebook], Locator]  # uses a widget, and says which part of the page to show
 
@@ -77,7 +77,7 @@ def panel(notebook: Notebook) -> Locator:
     notebook.type(budget, "1")
     notebook.waits_for(lambda: re.search(r"Time: .*\d", area.inner_text()), "the time that it will take")
     notebook.press(notebook.button("Train"), "Enter")
-    wait_until("a run begins", lambda: "running" in status.inner_text(), 120, notebook.page)
+    wait_until("a run has ended", lambda: "finished" in status.inner_text(), 600, notebook.page)
     wait_until("it draws its curves", lambda: notebook.pictures(area), 120, notebook.page)
     return area
 

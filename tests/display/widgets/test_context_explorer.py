@@ -211,3 +211,10 @@ def test_long_titles_are_cut_on_both_sides(toy_model):
     assert long[7].startswith("other other")
     assert long[7].endswith("…")
     assert short[5:] == ["", "the", ""]
+
+
+@pytest.mark.parametrize("gamma", [0.05, 1.0, 5.0])
+def test_nothing_is_cut_off_at_the_left_edge(explorer, gamma):
+    explorer.gamma.value = min(gamma, explorer.gamma.max)
+    drawn = plt.imread(io.BytesIO(explorer.picture.value))
+    assert (drawn[:, :3, :3] == 1).all()  # white: a name of an axis that ends there would go on beyond it
