@@ -420,7 +420,7 @@ def ngrams_of(table, width, in_words=20):
 
 # %% [markdown]
 # For each width we take the filter whose seven strongest n-grams stand out most, and show each in the most frequent
-# word that has it: above with random weights, below in the shipped model. `‹` and `›` are the two ends of a word.
+# word that has it: above with random weights, below in the shipped model, which also reads the ends of a word, `‹` and `›`.
 
 
 # %%

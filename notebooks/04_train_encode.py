@@ -39,7 +39,7 @@ EPOCHS = 3  # passes over the training titles
 TRAINING = {"learning_rate": 8e-3, "final_learning_rate": 8e-5, "warmup_steps": 200}
 WORD = "state"  # the word that is looked at in many sentences
 OWN_SENTENCE = "We must protect our rivers and forests."  # yours, to find neighbours of
-FINE_TUNE_STEPS = 300  # from the model that ships, and as many from fresh weights
+FINE_TUNE_STEPS = 200  # from the model that ships, and as many from fresh weights
 
 # %%
 import importlib.metadata
@@ -344,14 +344,14 @@ pd.DataFrame(rows, index=list(sides)).T
 # the second. Where they give the use away, as in *secretary of state*, uses part. That is context, not yet sense:
 # notebook 05 measures word classes and senses, on a model that has read more.
 #
-# The same as a map, of the mean of the layers. K-means finds four clusters in the vectors, and each is named by its
+# The same as a map, of the mean of the layers. K-means finds three clusters in the vectors, and each is named by its
 # most typical phrases and how much of it has them.
 
 # %%
 from elmo_helpers.display.context_map import map_contexts, name_clusters
 from elmo_helpers.display.search_plots import plot_contexts
 
-contexts = map_contexts(found.layers.mean(0), n_clusters=4, seed=SEED)
+contexts = map_contexts(found.layers.mean(0), n_clusters=3, seed=SEED)
 names = name_clusters(contexts.clusters, found.before, found.after, word)
 title_of_map = f"“{word}” by PCA ({contexts.explained:.0%} of the variance)"
 plot_contexts(contexts.points, contexts.clusters, names, title=title_of_map)

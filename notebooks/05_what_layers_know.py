@@ -332,14 +332,14 @@ print(f"{truth.mean():.1%} of the words of the test have a comma behind them")
 from elmo_helpers.analysis.gaps import gap_layers
 
 
-def all_layers(part, of_title=np.asarray):
-    """(words of all titles, L + 1, 2P)"""
-    titles = encoder.encode_tokens([title.tokens for title in part])
-    return np.concatenate([of_title(t.layers).transpose(1, 0, 2) for t in titles])
+def all_layers(part):
+    """Of the words and of the gaps: (words of all titles, L + 1, 2P) each"""
+    layers = [t.layers for t in encoder.encode_tokens([t.tokens for t in part])]
+    of_gaps = [gap_layers(of_title) for of_title in layers]
+    return [np.concatenate(of, axis=1).transpose(1, 0, 2) for of in (layers, of_gaps)]
 
 
-x_learn, x_test = all_layers(learn), all_layers(test)
-gaps_learn, gaps_test = all_layers(learn, gap_layers), all_layers(test, gap_layers)
+(x_learn, gaps_learn), (x_test, gaps_test) = all_layers(learn), all_layers(test)
 y_learn = np.array([label for title in learn for label in title.labels])
 n_words = np.cumsum([len(t.tokens) for t in learn])  # of the first 1, 2, … titles
 x_learn.shape, x_test.shape

@@ -6,7 +6,7 @@ REDDIT and ARXIV are tables with the columns title and date (see the model's car
 of the Union messages come from the default corpus. Held out are the newest titles of each source; the newest fifth of
 TITLES and of the messages, which `make evidence` tests on; and the messages that the notebooks hold out. Titles with a
 word of left_out.txt are not used.
-Each step is a command of the library, and is not repeated where its result is there.
+Each step is a command of the library, and is not repeated where its result is there. The model is in DIRECTORY/model.
 """
 
 import argparse
@@ -33,6 +33,11 @@ PREPROCESS = "--scheme utf8 --no-lowercase --min-count 8 --max-size 49996"  # wi
 TRAIN = (
     "--config recipes/english_titles.json --epochs none --steps 14400 --batch-size 128 --learning-rate 0.006 "
     "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 4000 --checkpoint-every 500 --log-every 100"
+)
+# A second time, from where the rate had come to its end, and in another order of the titles.
+TRAIN_ON = (
+    "--epochs none --steps 5400 --batch-size 128 --learning-rate 0.003 --final-learning-rate 0.00003 "
+    "--warmup-steps 200 --evaluate-every 2700 --checkpoint-every 250 --log-every 50 --seed 1"
 )
 
 
@@ -106,6 +111,11 @@ def run(*command: object) -> None:
     subprocess.run([sys.executable, "-m", "elmo_helpers", *map(str, command)], check=True)
 
 
+def run_into(folder: Path, *command: object) -> None:
+    """A command that trains into a folder, or goes on there."""
+    run(*command, *(["--resume"] if (folder / "training").exists() else []))
+
+
 def main() -> None:
     """Read the arguments and go through the steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -127,11 +137,12 @@ def main() -> None:
         sources = [rows_of(path) for path in (arguments.reddit, arguments.arxiv, messages)]
         for name, rows in split(sources, held_out).items():
             write(files[name], rows)
-    corpus, folder = directory / "corpus", directory / "run"
+    corpus, first, model = directory / "corpus", directory / "run", directory / "model"
     others = ["--valid-titles", files["valid"], "--test-titles", files["test"]]
     run("preprocess", files["train"], "--output", corpus, *others, *PREPROCESS.split())
-    begun = ["--resume"] if (folder / "training").exists() else []
-    run("train", corpus, folder, *TRAIN.split(), "--precision", arguments.precision, *begun)
+    precision = ["--precision", arguments.precision]
+    run_into(first, "train", corpus, first, *TRAIN.split(), *precision)
+    run_into(model, "fine-tune", first, corpus, model, *TRAIN_ON.split(), *precision)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", flags=re.M | re.S)
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]\(([^)\s]+)\)")
 # Headings whose Python a test below runs.
 RUN = {(FRONT, "Ten lines of Python"), *((LIBRARY, name) for name in ("In Python", "In your own tools"))}
-RUN.add((LIBRARY, "The published ELMo"))
+RUN |= {(LIBRARY, "The published ELMo"), (LIBRARY, "A model that ships")}
 
 each_page = pytest.mark.parametrize("page", PAGES)
 
@@ -247,6 +247,13 @@ def run_snippets(page: str, heading: str) -> None:
     namespace: dict = {"__name__": "readme"}
     for program in programs:
         exec(compile(program, page, "exec"), namespace)
+
+
+def test_python_under_a_model_that_ships_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_snippets(LIBRARY, "A model that ships")
+    assert capsys.readouterr().out.startswith("True\n")
+    assert (tmp_path / "commas.safetensors").is_file()
 
 
 def test_python_under_in_python_and_in_your_own_tools_runs(tmp_path, monkeypatch):
