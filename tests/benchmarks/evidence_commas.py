@@ -4,7 +4,8 @@ Each tagger's threshold is the one with the best F1 on the titles that it learne
 those by heart, so its threshold is set on scores of titles that it has not counted (cross-validation, three parts).
 A tagger reads the layers of the word, or those of the gap behind it (`gap_layers`). A model that has a softmax can be
 asked without a tagger how much likelier it finds the title with a comma there: with no label at all, commas go where
-it is likelier than without; with labels, a threshold is learned.
+it is likelier than without; with labels, a threshold is learned. Trigrams, counted in all titles that may be learned
+from, are asked in the same way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import COUNTED, Record, f1
-from evidence_vectors import AROUND, LIKELIER, Model, counted_around, of_gaps, with_neighbours
+from evidence_trigrams import Trigrams
+from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, of_gaps, with_neighbours
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -41,10 +43,13 @@ def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Tit
     """
     for model in models:
         train, test = parts[model.lowercase]
-        yield from of_model(model, commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED))
+        some = commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED)
+        yield from of_model(model, Trigrams(train), *some)
 
 
-def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[CommaExample]) -> Iterator[Record]:
+def of_model(
+    model: Model, trigrams: Trigrams, learned: Sequence[CommaExample], asked: Sequence[CommaExample]
+) -> Iterator[Record]:
     """F1 of one model's layers, and of the rivals on the same titles."""
     owner = np.repeat(np.arange(len(asked)), [len(example.tokens) for example in asked])
     y, y_test = labels_of(learned), labels_of(asked)
@@ -67,9 +72,13 @@ def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[Comm
     )
     tried |= {f"gap, layer {layer}": (gaps[:, [layer]], gaps_test[:, [layer]]) for layer in range(model.n_layers)}
     tried["gap, learned mix"] = gaps, gaps_test
-    if model.scorer is not None:
-        likelier, likelier_test = (log_odds(model, part) for part in (learned[:MOST_SCORED], asked))
-        yield record(LIKELIER, 0, likelier_test > 0)
+    asked_outright = {LIKELIER_COUNTED: trigrams} | ({LIKELIER: model} if model.scorer is not None else {})
+    likelier = {
+        features: [log_odds(of_whom, part) for part in (learned[:MOST_SCORED], asked)]
+        for features, of_whom in asked_outright.items()
+    }
+    for features, (_, of_test) in likelier.items():
+        yield record(features, 0, of_test > 0)
     for n in N_TITLES:
         if n > len(learned):
             break
@@ -79,12 +88,12 @@ def of_model(model: Model, learned: Sequence[CommaExample], asked: Sequence[Comm
             tagger = LinearTagger.fit(x[some], y[some], seed=SEED)
             details = {"shares": tagger.shares} if x.shape[1] > 1 else {}
             yield record(features, n, tagger.predict(x_test), **details)
-        if model.scorer is not None and n <= MOST_SCORED:
-            threshold = best_threshold(likelier[some], y[some])
-            yield record(LIKELIER, n, likelier_test > threshold, threshold=threshold)
+        for features, (of_learned, of_test) in likelier.items() if n <= MOST_SCORED else ():
+            threshold = best_threshold(of_learned[some], y[some])
+            yield record(features, n, of_test > threshold, threshold=threshold)
 
 
-def log_odds(model: Model, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
+def log_odds(model: Model | Trigrams, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
     """log p of the title with a comma behind a word, less log p of it without, for each word, (words,)."""
     titles = [example.tokens for example in examples]
     with_comma = [[*title[:k], ",", *title[k:]] for title in titles for k in range(1, len(title) + 1)]

@@ -29,6 +29,7 @@ LOOKS = {
     "learned mix": (PURPLE, "*", "--"),
     "gap, learned mix": (VERMILION, "P", "-"),
     "likelier title": (BLACK, "D", "-"),
+    "likelier title, counted": (GREY, "D", "--"),
 }
 LEFT_OUT = ("gap, layer 0", "gap, layer 1", "gap, layer 2")  # one line of the gap is enough
 OTHER = (BLACK, ".", "-")

@@ -3,7 +3,8 @@
 The oldest four fifths of the titles are for learning, the newest fifth is the test. Beside the layers of the word stand
 counted words, those around by their place and all of the title, and layer 0 of the five words around, which knows the
 words and not their context. Nothing is chosen: all classifiers have the settings that they were first tried with.
-Without any label, a model that has a softmax says which of the two titles it finds likelier.
+Without any label, a model that has a softmax says which of the two titles it finds likelier; so do trigrams, counted in
+all titles that may be learned from.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import ABOVE, COUNTED, Record, over_pairs
-from evidence_vectors import AROUND, LIKELIER, Model, counted_around, readings
+from evidence_trigrams import Trigrams
+from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, readings
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -39,24 +41,25 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
     for model in models:
+        trigrams = Trigrams(parts[model.lowercase][0])
         for task, pairs in TASKS.items():
             right: dict[tuple[str, int], dict[str, NDArray[np.int64]]] = defaultdict(dict)
             for pair in pairs:
-                for key, of_pair in pair_results(model, pair, *parts[model.lowercase]).items():
+                for key, of_pair in pair_results(model, trigrams, pair, *parts[model.lowercase]).items():
                     right[key]["/".join(pair)] = of_pair
             for (features, n), of_pairs in right.items():
                 details: dict[str, object] = {
                     "pairs": {pair: round(100 * float(of_pair.mean()), 2) for pair, of_pair in of_pairs.items()},
                     "tested": sum(map(len, of_pairs.values())),
                 }
-                if features not in (COUNTED, LIKELIER):
+                if features != COUNTED and n:
                     counted = right[COUNTED, n]
                     details[ABOVE] = over_pairs([of_pairs[pair] - counted[pair] for pair in of_pairs])
                 yield Record("free", task, model.name, features, n, over_pairs(list(of_pairs.values())), details)
 
 
 def pair_results(
-    model: Model, pair: tuple[str, str], train: Titles, test: Titles
+    model: Model, trigrams: Trigrams, pair: tuple[str, str], train: Titles, test: Titles
 ) -> dict[tuple[str, int], NDArray[np.int64]]:
     """For each kind of features and number of labels: which test examples are right, (n,) 0 or 1."""
     learned = one_spelling(train, pair, most=SEARCHED, seed=SEED)[: max(N_LABELS)]
@@ -67,7 +70,7 @@ def pair_results(
     (at, around), (at_test, around_test) = (layers_of(model, part) for part in (learned, asked))
     x = {AROUND: around} | readings(at)
     x_test = {AROUND: around_test} | readings(at_test)
-    results = {}
+    results = {(LIKELIER_COUNTED, 0): (likelier(trigrams, pair, asked) == y_test).astype(np.int64)}
     if model.scorer is not None:
         results[LIKELIER, 0] = (likelier(model, pair, asked) == y_test).astype(np.int64)
     for n in N_LABELS:
@@ -82,7 +85,7 @@ def pair_results(
     return results
 
 
-def likelier(model: Model, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.bool_]:
+def likelier(model: Model | Trigrams, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.bool_]:
     """Whether the model finds each title likelier with the second word of the pair than with the first, (n,)."""
     first, second = (
         model.log_probabilities([[*e.tokens[: e.place], word, *e.tokens[e.place + 1 :]] for e in examples])

@@ -13,7 +13,8 @@ from elmo_helpers.analysis.gaps import gap_layers
 
 WINDOW = (-2, -1, 0, 1, 2)  # words around
 AROUND = "layer 0 around"  # layer 0 of a word and of those around it, which knows words and not their context
-LIKELIER = "likelier title"  # no classifier: of titles with one word or another, the one that the model finds likelier
+# No classifier: of titles with one word or another, the one that the model, or one that counts, finds likelier.
+LIKELIER, LIKELIER_COUNTED = "likelier title", "likelier title, counted"
 
 
 class Model:
