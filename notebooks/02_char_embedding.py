@@ -514,7 +514,8 @@ pd.DataFrame(counted).map("{:.0%}".format)
 
 # %% [markdown]
 # Random filters, taken together, prefer no letter, so they keep the spelling. Training gives some of it away for what
-# foretells the words beside them: endings at first; in the shipped model words of like use are near, whatever their ends.
+# foretells the words beside them. A short one favours endings; in the shipped model whole families lie closer instead
+# (next section).
 #
 # ## Families on a plane
 #

@@ -571,9 +571,9 @@ say(f"Each has read {read:,} tokens, {part:.0%} of what the bigram has counted."
 #
 # | start | minutes | perplexity |
 # |---|---|---|
-# | the model that ships | 3 | 110 |
-# | fresh weights | 3 | 141 |
-# | fresh weights | 10 | 111 |
+# | the model that ships | 3 | 113 |
+# | fresh weights | 3 | 150 |
+# | fresh weights | 10 | 116 |
 #
 # Titles that it writes, again the first of a fixed seed:
 

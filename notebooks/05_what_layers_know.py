@@ -206,8 +206,8 @@ if means:
 #
 # Words of different class are the easy kind: the language models have learned where nouns and verbs stand. Much of it is
 # there in layer 0 of five words, since what is learned of one word holds for others spelled alike; layers 1 and 2 add
-# order. For the other kinds 50 examples are few. There the model itself, asked outright, does as well as any classifier
-# or better.
+# order. For the other kinds 50 examples are few. Of words that people confuse the model itself, asked outright, knows
+# more than any classifier.
 #
 # %% [markdown]
 # ## 2 · Noun or verb, and senses, by layer
@@ -483,11 +483,11 @@ plot_curves(numbers, curves, highlighted=main_lines, ylabel="F1, %", title=title
 plt.show()
 
 # %% [markdown]
-# Compare the thick lines. The layers save labels: the mix has with some hundred titles what counting has with a thousand.
-# Where one reads them matters even more: the gap, which holds what the two language models predict from, is far ahead of
-# the word. And the language models alone, with no label, are level with the best tagger after thousands, for they have
-# met more commas than anybody will label. So ask them first. Where labels are no words of the text, such as parts of
-# speech, you need the tagger. The mix stays within a point or two of the best single layer, without a trial of each.
+# Compare the thick lines. Where one reads matters most. The mix of a word's layers pulls ahead of counting only with many
+# titles; read from the gap, which holds what the two language models predict from, it has with 200 titles what counting
+# has with thousands. And the language models alone, with no label, are level with the best tagger after 4,000; trigrams,
+# asked alike, come next (the model's card). So ask the language models first. Where labels are no words of the text, such
+# as parts of speech, you need the tagger. With many labels the mix is within a point of the best single layer.
 #
 # The shares of the mix, by how many titles it has seen: the paper's $\gamma \sum_l s_l h_{k,l}$ at work.
 

@@ -5,7 +5,7 @@ those by heart, so its threshold is set on scores of titles that it has not coun
 A tagger reads the layers of the word, or those of the gap behind it (`gap_layers`). A model that has a softmax can be
 asked without a tagger how much likelier it finds the title with a comma there: with no label at all, commas go where
 it is likelier than without; with labels, a threshold is learned. Trigrams, counted in all titles that may be learned
-from, are asked in the same way.
+from, are asked without labels, too; a threshold on titles that they know by heart would be none.
 """
 
 from __future__ import annotations
@@ -72,13 +72,10 @@ def of_model(
     )
     tried |= {f"gap, layer {layer}": (gaps[:, [layer]], gaps_test[:, [layer]]) for layer in range(model.n_layers)}
     tried["gap, learned mix"] = gaps, gaps_test
-    asked_outright = {LIKELIER_COUNTED: trigrams} | ({LIKELIER: model} if model.scorer is not None else {})
-    likelier = {
-        features: [log_odds(of_whom, part) for part in (learned[:MOST_SCORED], asked)]
-        for features, of_whom in asked_outright.items()
-    }
-    for features, (_, of_test) in likelier.items():
-        yield record(features, 0, of_test > 0)
+    yield record(LIKELIER_COUNTED, 0, log_odds(trigrams, asked) > 0)
+    if model.scorer is not None:
+        likelier, likelier_test = (log_odds(model, part) for part in (learned[:MOST_SCORED], asked))
+        yield record(LIKELIER, 0, likelier_test > 0)
     for n in N_TITLES:
         if n > len(learned):
             break
@@ -88,9 +85,9 @@ def of_model(
             tagger = LinearTagger.fit(x[some], y[some], seed=SEED)
             details = {"shares": tagger.shares} if x.shape[1] > 1 else {}
             yield record(features, n, tagger.predict(x_test), **details)
-        for features, (of_learned, of_test) in likelier.items() if n <= MOST_SCORED else ():
-            threshold = best_threshold(of_learned[some], y[some])
-            yield record(features, n, of_test > threshold, threshold=threshold)
+        if model.scorer is not None and n <= MOST_SCORED:
+            threshold = best_threshold(likelier[some], y[some])
+            yield record(LIKELIER, n, likelier_test > threshold, threshold=threshold)
 
 
 def log_odds(model: Model | Trigrams, examples: Sequence[CommaExample]) -> NDArray[np.float64]:

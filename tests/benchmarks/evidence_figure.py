@@ -62,7 +62,7 @@ def draw(records: Sequence[Record], model: str, path: Path) -> None:
     for ax, (task, of_task) in zip(axes, drawn.items(), strict=False):
         curve(ax, task, of_task)
     handles = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle(f"What {model} knows of words in context (per cent, with 95 % bounds)", x=0.01, ha="left")
     figure.savefig(path)
 
