@@ -228,7 +228,7 @@ for direction in ("forward", "backward"):
         print("   ", " ".join(written))
 
 # %% [markdown]
-# Neighbouring words fit each other; longer stretches seldom do. With both ends given, the two directions have to agree
+# Neighbouring words mostly fit each other; longer stretches seldom do. With both ends given, the two directions have to agree
 # on the words between:
 
 # %%
@@ -429,7 +429,7 @@ columns = ["by", "cosine", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find rivers and forests. The layers find sentences of like form, of what *we* are to do.
+# Counted words find rivers and forests. The layers find sentences of like form, mostly with *we must* or *we can*.
 #
 # One example proves little. Language and its subjects change, so the nearest title should be of a near time. How many
 # years lie between a held-out title and its nearest one, in the median?
@@ -459,7 +459,7 @@ if np.isfinite(context):  # there are dates
     say(f"All layers find titles {nearer}. Nearest of all: {best}.")
 
 # %% [markdown]
-# So context adds to spelling, and for whole titles counting is hard to beat (more in notebook 05).
+# So context seems to add to spelling, and for whole titles counting is hard to beat (more in notebook 05).
 #
 # With a running kernel, search for a title of yours, and see when its nearest titles were written.
 
@@ -517,7 +517,7 @@ plt.show()
 # %% [markdown]
 # ## 9 · Start from the model that ships
 #
-# `english-titles` has read far more titles, among them sentences of these messages, but none of *test* (see its card).
+# `english-titles` has read far more titles, among them sentences of these messages, but neither *valid* nor *test* (see its card).
 # It reads natural case and every character, so the corpus is made once more in that way, as notebook 05 does.
 # `fine_tune` trains a copy of a model further, with the words of your corpus as its answers.
 
@@ -563,7 +563,7 @@ display(pd.Series(rows, name="perplexity on test titles").round(1).to_frame())
 
 read = int(tuned.history["tokens"].iloc[-1])
 part = read / natural_train.n_tokens
-say(f"Each has read {read:,} tokens, {part:.0%} of what the bigram has counted.")
+say(f"Here each has read {read:,} tokens, {part:.0%} of what the bigram has counted.")
 
 # %% [markdown]
 # (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) So few steps are unkind to
@@ -603,7 +603,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
 # - A title's vector is the mean over its words. It finds titles of like form; counted words find like subjects.
-# - Start from the model that ships where your text is short.
+# - Start from the model that ships where you have few titles.
 
 # %% [markdown]
 # ## Exercises

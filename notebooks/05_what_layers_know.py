@@ -70,7 +70,7 @@ print(f"models that ship: {', '.join(shipped_models())}")
 print(f"{MODEL}: L = {L} layers above the spelling, 2P = {width} numbers a vector")
 
 # %% [markdown]
-# Titles to learn from and to test on are of different documents, as in notebook 01. Unlike there, this corpus keeps case
+# Titles, here sentences of messages, to learn from and to test on are of different documents, as in notebook 01. Unlike there, this corpus keeps case
 # and every character, since the model knows both. Titles are cut into words by a simple rule, the same for every method.
 
 # %%
@@ -182,8 +182,8 @@ def right_answers(pair):
 
 # %% [markdown]
 # Three kinds of pairs. The words of the first kind are of different class: a noun and a verb, say, which stand at
-# different places in a sentence. Those of the second are two nouns, which stand at like places, so only what the title is
-# about can tell them apart. The third are words that people confuse when they write.
+# different places in a sentence. Those of the second are two nouns, which stand at like places, so mostly what the title
+# is about tells them apart. The third are words that people confuse when they write.
 
 # %%
 tables = {}
@@ -202,12 +202,12 @@ if means:
     plt.show()
 
 # %% [markdown]
-# With 600 titles a number is sure to 4 points near 50 %, to 2 near 95 %. No other pairs were tried.
+# Both words are equally frequent. With 600 titles a number is sure to 4 points near 50 %, to 2 near 95 %.
 #
 # Words of different class are the easy kind: the language models have learned where nouns and verbs stand. Much of it is
 # there in layer 0 of five words, since what is learned of one word holds for others spelled alike; layers 1 and 2 add
-# order. For the other kinds 50 examples are few. Of words that people confuse the model itself, asked outright, knows
-# more than any classifier.
+# a few points. For the other kinds 50 examples are few. Of words that people confuse the model itself, asked outright, knows
+# more on average than any classifier.
 #
 # %% [markdown]
 # ## 2 · Noun or verb, and senses, by layer
@@ -304,7 +304,7 @@ name = f"same sense, of {len(hits['chance']):,}"
 pd.Series(same_sense, name=name).map("{:.1%}".format).to_frame()
 
 # %% [markdown]
-# Layer 0 has one point a spelling, so it can only guess. The layers above know something of senses, and far from all. The
+# Layer 0 has one point a spelling, so it can only guess. The layers above know something of senses, in part by the class. The
 # paper's large model names 69.0 % rightly on another test (its table 5), where the commonest sense comes to 65.9 %.
 #
 # ## 3 · A tagger from start to end: commas put back
@@ -348,7 +348,7 @@ x_learn.shape, x_test.shape
 # Two rivals know no context of their own. The first counts which words stand at the places −2 to 2. The second has
 # **static vectors**, one a word, made by hand: count how often two words stand near each other, keep what is above chance
 # (positive pointwise mutual information, PPMI), and press the table to 100 columns (SVD); word2vec does much the same. They
-# have read your titles alone; what it has read before is what the model brings.
+# have read your titles alone; the model brings what it read before.
 
 # %%
 near = Counter()
@@ -369,7 +369,7 @@ static = TruncatedSVD(min(100, len(names) - 1), random_state=SEED).fit_transform
 # %% [markdown]
 # All vectors are read by the same `LinearTagger`: a linear classifier over standardised layers, and for
 # the mix the shares $s_l$ learned with it. For layer 0 and the static vectors it reads five words side by side, as the rival
-# that counts does, or it would know nothing of what stands around.
+# that counts does, or it would know nothing of what stands around. Its threshold is the best on its labels.
 
 
 # %%
@@ -486,10 +486,10 @@ plt.show()
 # Compare the thick lines. Where one reads matters most. The mix of a word's layers pulls ahead of counting only with many
 # titles; read from the gap, which holds what the two language models predict from, it has with 200 titles what counting
 # has with thousands. And the language models alone, with no label, are level with the best tagger after 4,000; trigrams,
-# asked alike, come next (the model's card). So ask the language models first. Where labels are no words of the text, such
+# asked alike, come next ([card](../elmo_helpers/pretrained/english-titles/README.md)). So ask the language models first. Where labels are no words of the text, such
 # as parts of speech, you need the tagger. With many labels the mix is within a point of the best single layer.
 #
-# The shares of the mix, by how many titles it has seen: the paper's $\gamma \sum_l s_l h_{k,l}$ at work.
+# The shares of the gap's mix, by how many titles it has seen: the paper's $\gamma \sum_l s_l h_{k,l}$ at work.
 
 # %%
 plot_shares_over_labels(numbers, shares)
@@ -522,9 +522,11 @@ labelled = [[line.split("\t") for line in block] for block in blocks]
 encoded = encoder.encode_tokens([[w for w, _ in title] for title in labelled])
 x = np.concatenate([title.layers.transpose(1, 0, 2) for title in encoded])
 y = np.array([int(label) for title in labelled for _, label in title])
-names_of_bodies = LinearTagger.fit(x, y, seed=SEED)
-names_of_bodies.save("../data/models/tagger.safetensors")
-x.shape, y.tolist()
+LinearTagger.fit(x, y, seed=SEED).save("../data/models/tagger.safetensors")
+
+again = LinearTagger.load("../data/models/tagger.safetensors")
+new = encoder.encode_tokens(["The Senate meets in Ohio"])[0]
+dict(zip(new.tokens, again.predict(new.layers.transpose(1, 0, 2)).tolist()))
 
 # %% [markdown]
 # ## 4 · Where counting is enough
@@ -594,7 +596,7 @@ pd.DataFrame(table).T.map("{:.1%}".format)
 # For capitals all come to much the same, and counting is cheapest. For whole titles counting is ahead.
 #
 # A rule of thumb: if a word, or a handful of words wherever they stand, gives the answer, count them. If the answer
-# depends on where a word stands and what is beside it, and labels are few, read the layers.
+# depends on where a word stands and what is beside it, read the layers.
 
 # %% [markdown]
 # ## 5 · word2vec, ELMo, BERT, GPT
@@ -663,9 +665,8 @@ logits = tagger_layer(elmo(ids)["elmo_representations"][0])[..., 0]  # (8, T)
 # ## Recap
 #
 # - Where a word's spelling says nothing, the layers above it do: they hold the words around.
-# - Which of two given words stood there can be told after 50 examples, and noun or verb of words never seen. Senses can be
-#   told in part.
-# - Layer 2 is the best single layer here for word classes and commas. A learned mix comes near it without a trial of each.
+# - Words of different class can be told apart after 50 examples, and noun from verb in words never seen; senses in part.
+# - Layer 2 is the best single layer here for word classes and commas. With many labels a learned mix comes near it.
 # - For what lies between words, read the gap. Where the answer is itself a word, ask the language models.
 # - Count words where the answer lies in the words themselves: capitals, dates of whole titles.
 
