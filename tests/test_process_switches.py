@@ -159,6 +159,13 @@ NEARLY: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 }
 
 
+def medium_rounds() -> bool:
+    """Whether "medium" rounds products to bfloat16 here, as PyTorch may (see `Encoder`) and does on some processors."""
+    x = torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
+    with NEARLY["medium precision"]():
+        return not torch.allclose(x @ x.T, (x.double() @ x.double().T).float(), atol=1e-3)
+
+
 @pytest.mark.parametrize("switch", [*SWITCHES, *NEARLY])
 def test_results_are_the_same(files: Path, usual: Results, switch: str):
     torch.manual_seed(5)
@@ -176,6 +183,8 @@ def test_results_are_the_same(files: Path, usual: Results, switch: str):
                 np.testing.assert_array_equal(other, array, err_msg=name)
             else:
                 share = 2e-3 if array.dtype == np.float16 else 2e-5
+                if switch == "medium precision" and medium_rounds():
+                    share = 2**-6  # bfloat16 keeps 8 bits, and training has several products one behind the other
                 np.testing.assert_allclose(other, array, rtol=0, atol=share * abs(array).max(), err_msg=name)
 
 

@@ -270,5 +270,5 @@ def _fixed_axes() -> Axes:
     """Axes that keep their place, however long the names beside them are: a map that is dragged must not jump."""
     with styled(None, 8.6, 4.8) as ax:
         ax.figure.figure.set_layout_engine("none")
-        ax.set_position((0.095, 0.11, 0.43, 0.81))
+        ax.set_position((0.11, 0.11, 0.42, 0.81))
     return ax
