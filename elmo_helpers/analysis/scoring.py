@@ -55,9 +55,14 @@ class WordScores:
         Of two titles with different words at one place, or with one word more, the model finds the one with the larger
         log p likelier.
         """
-        forward = float(self.forward.sum(dtype=np.float64)) + self.forward_end
-        backward = float(self.backward.sum(dtype=np.float64)) + self.backward_end
-        return (forward + backward) / 2
+        return sum(self._of_directions()) / 2
+
+    def _of_directions(self) -> tuple[float, float]:
+        """log p of the whole title, forward with its end and backward with its beginning."""
+        return (
+            float(self.forward.sum(dtype=np.float64)) + self.forward_end,
+            float(self.backward.sum(dtype=np.float64)) + self.backward_end,
+        )
 
 
 class Fill(NamedTuple):
@@ -113,8 +118,7 @@ class Scorer:
         scores = self.score(titles)
         if not scores:
             raise ElmoHelpersError("titles: there is none, and so no perplexity; pass at least one.")
-        forward = -sum(float(score.forward.sum(dtype=np.float64)) + score.forward_end for score in scores)
-        backward = -sum(float(score.backward.sum(dtype=np.float64)) + score.backward_end for score in scores)
+        forward, backward = (-sum(of_titles) for of_titles in zip(*(s._of_directions() for s in scores), strict=True))
         n_words = sum(len(score.tokens) for score in scores)
         n_unknown = sum(int(score.unknown.sum()) for score in scores)
         return evaluation_of(np.array([forward, backward, n_words + len(scores), n_words, n_unknown], np.float64))

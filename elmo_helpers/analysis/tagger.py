@@ -172,16 +172,16 @@ class LinearTagger:
             raise ElmoHelpersError(f"{path}: it holds no tagger; name a file that LinearTagger.save wrote.")
         n_layers, dim = shape
         with torch.device("cpu"):
-            tagger = cls(np.zeros(shape, np.float32), np.ones(shape, np.float32))
-        expected = {name: tuple(tensor.shape) for name, tensor in tagger.classifier.state_dict().items()}
+            classifier = MixClassifier(n_layers, dim, 1)
+        expected = {name: tuple(tensor.shape) for name, tensor in classifier.state_dict().items()}
         expected |= {"mean": shape, "deviation": shape, "threshold": ()}
         check_shapes(tensors, expected.items(), path, f"a tagger over {n_layers} layers of {dim} numbers asks")
         if not all(tensor.isfinite().all() for tensor in tensors.values()) or (tensors["deviation"] <= 0).any():
             raise ElmoHelpersError(f"{path} is damaged: it holds numbers that no tagger has; save the tagger again.")
-        tagger._mean, tagger._deviation = (tensors.pop(name).float().numpy() for name in ("mean", "deviation"))
+        tagger = cls(*(tensors.pop(name).float().numpy() for name in ("mean", "deviation")))
         tagger.threshold = float(tensors.pop("threshold"))
-        tagger.classifier.load_state_dict(tensors)
-        tagger.classifier.eval()
+        classifier.load_state_dict(tensors)
+        tagger.classifier = classifier.eval()
         return tagger
 
     def _standardized(self, layers: NDArray[np.float32]) -> Tensor:

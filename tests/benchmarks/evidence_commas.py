@@ -41,10 +41,11 @@ def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Tit
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
+    trigrams = {lower: Trigrams(train) for lower, (train, _) in parts.items()}
     for model in models:
         train, test = parts[model.lowercase]
         some = commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED)
-        yield from of_model(model, Trigrams(train), *some)
+        yield from of_model(model, trigrams[model.lowercase], *some)
 
 
 def of_model(

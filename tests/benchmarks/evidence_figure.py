@@ -70,10 +70,10 @@ def draw(records: Sequence[Record], model: str, path: Path) -> None:
 def curve(ax: Axes, task: str, records: Sequence[Record]) -> None:
     """Accuracy or F1 over the number of labels, of each kind of features."""
     read = [features for features in dict.fromkeys(record.features for record in records) if features not in LEFT_OUT]
-    counts = sorted({record.labels for record in records if record.labels is not None})
+    counts = sorted({record.labels for record in records})
     places = {n: n or min(filter(None, counts), default=3) / 3 for n in counts}  # no label is left of the fewest
     for number, features in enumerate(read):
-        some = [record for record in records if record.features == features and record.labels is not None]
+        some = [record for record in records if record.features == features]
         x = [places[record.labels] * DODGE ** (number - len(read) / 2) for record in some]
         value, low, high = zip(*(record.measured for record in some), strict=True)
         colour, marker, line = LOOKS.get(features, OTHER)

@@ -40,12 +40,14 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
+    trigrams = {lower: Trigrams(train) for lower, (train, _) in parts.items()}
     for model in models:
-        trigrams = Trigrams(parts[model.lowercase][0])
         for task, pairs in TASKS.items():
             right: dict[tuple[str, int], dict[str, NDArray[np.int64]]] = defaultdict(dict)
             for pair in pairs:
-                for key, of_pair in pair_results(model, trigrams, pair, *parts[model.lowercase]).items():
+                for key, of_pair in pair_results(
+                    model, trigrams[model.lowercase], pair, *parts[model.lowercase]
+                ).items():
                     right[key]["/".join(pair)] = of_pair
             for (features, n), of_pairs in right.items():
                 details: dict[str, object] = {
