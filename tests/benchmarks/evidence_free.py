@@ -3,8 +3,9 @@
 The oldest four fifths of the titles are for learning, the newest fifth is the test. Beside the layers of the word stand
 counted words, those around by their place and all of the title, and layer 0 of the five words around, which knows the
 words and not their context. Nothing is chosen: all classifiers have the settings that they were first tried with.
-Without any label, a model that has a softmax says which of the two titles it finds likelier; so do trigrams, counted in
-all titles that may be learned from.
+Without any label, a model that has a softmax says which of the two titles it finds likelier; with labels, how much
+likelier the second has to be is learned. Trigrams, counted in all titles that may be learned from, are asked without
+labels, too; what is learned on titles that they know by heart would be of no use.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ def pair_results(
     (at, around), (at_test, around_test) = (layers_of(model, part) for part in (learned, asked))
     x = {AROUND: around} | readings(at)
     x_test = {AROUND: around_test} | readings(at_test)
-    results = {(LIKELIER_COUNTED, 0): (likelier(trigrams, pair, asked) == y_test).astype(np.int64)}
+    results = {(LIKELIER_COUNTED, 0): ((log_odds(trigrams, pair, asked) > 0) == y_test).astype(np.int64)}
     if model.scorer is not None:
-        results[LIKELIER, 0] = (likelier(model, pair, asked) == y_test).astype(np.int64)
+        odds, odds_test = (log_odds(model, pair, part)[:, None] for part in (learned, asked))
+        results[LIKELIER, 0] = ((odds_test[:, 0] > 0) == y_test).astype(np.int64)
     for n in N_LABELS:
         if n > len(learned):
             break
@@ -84,16 +86,19 @@ def pair_results(
         results[COUNTED, n] = (said.predict(counts.transform(map(words_around, asked))) == y_test).astype(np.int64)
         for features in x:
             results[features, n] = right_of(x[features][:n], y[:n], x_test[features], y_test)
+        if model.scorer is not None:
+            said = LogisticRegression().fit(odds[:n], y[:n])
+            results[LIKELIER, n] = (said.predict(odds_test) == y_test).astype(np.int64)
     return results
 
 
-def likelier(model: Model | Trigrams, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.bool_]:
-    """Whether the model finds each title likelier with the second word of the pair than with the first, (n,)."""
+def log_odds(model: Model | Trigrams, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.float64]:
+    """log p of each title with the second word of the pair, less log p of it with the first, (n,)."""
     first, second = (
         model.log_probabilities([[*e.tokens[: e.place], word, *e.tokens[e.place + 1 :]] for e in examples])
         for word in pair
     )
-    return second > first
+    return second - first
 
 
 def layers_of(model: Model, examples: Sequence[WordExample]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
