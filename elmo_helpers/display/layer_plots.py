@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,6 +14,7 @@ from elmo_helpers.errors import ElmoHelpersError
 
 _GREY = "#7F7F7F"
 _MARKERS = "osD^v"
+_GREY_MARKERS = {"s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖"}  # each with its sign in text
 
 
 def plot_by_layer(
@@ -71,7 +72,8 @@ def plot_curves(
     Args:
         labels: Numbers of labels, rising.
         curves: By name, the score at each number.
-        highlighted: Names of lines that are drawn thick and in colour; the others are grey. None of them: all.
+        highlighted: Names of lines that are drawn thick and in colour; the others are grey, each with its own mark.
+            None of them: all.
         ylabel: What the score is.
         xlabel: What is labelled.
         title: The figure's title.
@@ -84,22 +86,23 @@ def plot_curves(
         if len(scores) != len(labels):
             raise ElmoHelpersError(f"curves: {name} has {len(scores)} scores: expected {len(labels)}, one a number.")
     with styled(ax, 8.0, 4.4) as ax:
-        colours = iter(COLOURS[:5] * (1 + len(curves) // 5))
+        colours, marks = cycle(COLOURS[:5]), cycle(_GREY_MARKERS.items())
         ends = _apart([scores[-1] for scores in curves.values()], 0.055 * _span(curves))
         for (name, scores), end in zip(curves.items(), ends, strict=True):
             is_main = not highlighted or name in highlighted
             colour = next(colours) if is_main else _GREY
+            mark, sign = ("o", "") if is_main else next(marks)
             ax.plot(
                 labels,
                 scores,
                 color=colour,
                 linewidth=2.4 if is_main else 1.2,
-                marker="o",
-                markersize=4,
+                marker=mark,
+                markersize=4 if is_main else 5,
                 zorder=is_main,
             )
             ax.annotate(
-                name,
+                f"{sign} {name}".strip(),
                 (labels[-1], end),
                 xytext=(10, 0),
                 textcoords="offset points",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
-from evidence_measures import Record
+from evidence_measures import COUNTED, Record
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -102,9 +103,13 @@ def sense_bars(ax: Axes, records: Sequence[Record]) -> None:
             ax.errorbar(x, value, [[value - low], [high - value]], color=BLACK, linewidth=1, capsize=2)
             ax.annotate(record.features.removesuffix(" layers").removeprefix("layer "), (x, 1), ha="center", fontsize=8)
         else:
-            ax.plot([position - 0.45, position + 0.45], [value, value], color=BLACK, linestyle=":", linewidth=1.3)
-    rivals = {record.task: record.features for record in records if not record.model}
-    labels = [fill(task, 24) + "\n" + fill(f"(dotted: {rivals[task]})", 24) for task in tasks]
+            line = "--" if record.features == COUNTED else ":"
+            ax.plot([position - 0.45, position + 0.45], [value, value], color=BLACK, linestyle=line, linewidth=1.3)
+    rivals = defaultdict(list)
+    for record in records:
+        if not record.model:
+            rivals[record.task].append(f"{'dashed' if record.features == COUNTED else 'dotted'}: {record.features}")
+    labels = ["\n".join([fill(task, 24), *(fill(rival, 24) for rival in rivals[task])]) for task in tasks]
     ax.set_xticks(range(len(tasks)), labels, fontsize=8)
     ax.set_ylim(0, 100)
     ax.set_ylabel("right, %")

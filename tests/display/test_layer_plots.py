@@ -38,7 +38,8 @@ def test_each_curve_is_named_at_its_end_and_no_two_names_touch():
     assert [list(line.get_ydata()) for line in ax.lines] == list(curves.values())
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "1,000"]
     heights = {text.get_text(): text.xy[1] for text in ax.texts}
-    assert sorted(heights, key=heights.get) == ["a", "b", "d", "c"]
+    assert sorted(heights, key=heights.get) == ["a", "■ b", "◆ d", "▲ c"]
+    assert [line.get_marker() for line in ax.lines] == ["o", "s", "^", "D"]
     assert (np.diff(sorted(heights.values())) > 2).all()
     assert ax.lines[0].get_color() != ax.lines[1].get_color() == ax.lines[2].get_color()
     assert len({line.get_color() for line in plot_curves([1], {"a": [1.0], "b": [1.0]}).lines}) == 2
