@@ -66,7 +66,8 @@ clean:  ## remove .venv and all caches; data/ is left as it is
 .venv/ray: $(MADE) requirements-ray.txt
 	@$(PY) -m pip install --disable-pip-version-check --quiet -r requirements-ray.txt && touch $@
 
-# Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors.
+# Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors. It would
+# compile on one core, so all of them do that behind it; packages have some files that no Python 3.11 can compile.
 $(MADE): requirements.txt pyproject.toml
 	@set -o pipefail; \
 	if [ ! -e $(MADE) ]; then \
@@ -80,9 +81,10 @@ $(MADE): requirements.txt pyproject.toml
 	else \
 	  echo "Bringing .venv up to date"; \
 	fi; \
-	$(PY) -m pip install --disable-pip-version-check --progress-bar off -r requirements.txt | awk ' \
+	$(PY) -m pip install --disable-pip-version-check --progress-bar off --no-compile -r requirements.txt | awk ' \
 	  /^Collecting .*\(from -r requirements/ {print "  " $$2} \
 	  /^ *Downloading .*([0-9][0-9][0-9]\.[0-9] MB|GB)/ {print "    " $$0} \
 	  /^Installing collected/ {print "  installing"} \
 	  {fflush()}' && \
+	{ $(PY) -m compileall -qq -j 0 .venv/lib/python*/site-packages 2> /dev/null || true; } && \
 	pwd -P > $(MADE) && echo ".venv is ready"

@@ -32,6 +32,13 @@ def whole_number(name: str, value: Any, minimum: int) -> int:
     return int(value)
 
 
+def seed_number(name: str, value: Any) -> int:
+    """`value` as an int that PyTorch takes as a seed; NumPy's integers are fine, truth values are not."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 0 <= int(value) < 2**64:
+        raise ElmoHelpersError(f"{name}={shown(value)}: expected a whole number from 0 to 2^64 − 1.")
+    return int(value)
+
+
 def number(name: str, value: Any, expected: str, low: float = 0.0, high: float = math.inf) -> float:
     """`value` as a finite float from `low` to `high`; `expected` says in words what is asked for."""
     found = math.nan

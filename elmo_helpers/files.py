@@ -23,11 +23,13 @@ def path_of(name: str, value: object) -> Path:
     """The path that was handed over as the argument `name`.
 
     Raises:
-        ElmoHelpersError: It is no path that a file can have, or an address.
+        ElmoHelpersError: It is no path that a file can have, is empty, or an address.
     """
     if not isinstance(value, str | os.PathLike) or not _can_be_a_name(value):
         raise ElmoHelpersError(f"{name}={shown(value)}: expected the path of a file or directory.")
     given = os.fspath(value)
+    if not given:
+        raise ElmoHelpersError(f"{name}='': the name is empty; expected the path of a file or directory.")
     if _is_address(given):
         raise ElmoHelpersError(f"{name}: {given} is an address, and nothing is fetched: name a path on this machine.")
     return Path(given)

@@ -19,7 +19,7 @@ plt.show()
 #
 # - Bring your own titles in one step.
 # - Say how many titles are dropped, and why.
-# - Choose a vocabulary with its price in sight.
+# - Choose a vocabulary, and know what it costs.
 # - Follow a title from raw text to ids, and read every number of a corpus.
 
 # %% [markdown]
@@ -77,11 +77,11 @@ pd.set_option("display.max_colwidth", 120)
 # - a `.csv` or `.tsv` with the columns `title` and `date`;
 # - or a `.txt` with one title a line, and no dates: each is then a document.
 #
-# Saved as `data/title_text.csv`, all notebooks find it. When it changes, the corpus is made anew.
+# Saved as `data/title_text.csv`, all notebooks find it. When the file changes, they make the corpus anew.
 #
 # Characters such as *é* or emoji, and capitals, are kept by `SCHEME = "utf8"` and `LOWERCASE = False`. In
-# `prepare_corpus`, which makes all steps of this notebook in one call, `characters` and `text` say the same. Which of
-# these titles are kept?
+# `prepare_corpus`, which makes all steps of this notebook in one call, these are `characters` and `text`. Which of these
+# titles are kept?
 
 # %%
 from elmo_helpers import CharacterVocabulary, TextConfig, prepare_corpus
@@ -509,7 +509,7 @@ def leaf(i):
 # - Each row is kept, or dropped for a reason that is counted.
 # - Whole documents are held out: no test sentence has neighbours in training.
 # - A word is *read* by its spelling, and *said* only if it is frequent enough.
-# - `prepare_corpus(TITLES, PROCESSED)` is all of it in one call. The other notebooks make it, and find this corpus.
+# - `prepare_corpus(TITLES, PROCESSED)` is all of it in one call. The other notebooks find this corpus, or make it.
 
 # %% [markdown]
 # ## Exercises

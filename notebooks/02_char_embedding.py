@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 02 · From spelling to vector: the character CNN
 #
-# In this notebook you compute the vector of a word from its letters, by hand, and see that a word that was never met
+# In this notebook you compute the vector of a word from its letters, by hand, and see that a word that was never seen
 # has a vector, too.
 
 # %%
@@ -343,11 +343,8 @@ spelled = torch.from_numpy(corpus.characters.astype(np.int64))
 *_, each = highway_by_hand(cnn.highways[0], maxima(cnn, spelled[tokens]))
 once = cnn(spelled[distinct])[position]
 print(f"largest difference: {(each - once).abs().max():.0e}")
-ratio = len(tokens) / len(distinct)
-say(
-    f"{len(tokens):,} tokens, {len(distinct):,} distinct words: the library computes "
-    f"{ratio:.1f} times fewer. In larger batches it is more."
-)
+n, m = len(tokens), len(distinct)
+say(f"{n:,} tokens, {m:,} distinct words: one vector for {n / m:.1f} tokens.")
 
 # %% [markdown]
 # ## A short training
@@ -514,8 +511,8 @@ pd.DataFrame(counted).map("{:.0%}".format)
 
 # %% [markdown]
 # Random filters, taken together, prefer no letter, so they keep the spelling. Training gives some of it away for what
-# foretells the words beside them. A short one favours endings; in the shipped model whole families lie closer instead
-# (next section).
+# foretells the words beside them: which class a word is of, rather than each of its letters. So words of one family lie
+# closer (next section).
 #
 # ## Families on a plane
 #
@@ -567,7 +564,7 @@ plt.show()
 pd.DataFrame(of_own).map("{:.0%}".format)
 
 # %% [markdown]
-# Training draws the families together, also some that touch on the plane.
+# Training draws the families together.
 #
 # ## Try it: any word you like
 #

@@ -100,7 +100,7 @@ table.astype(str)
 # The products agree, but the single answers do not: what stands before a word and what stands after it tell different
 # things about it. ELMo wants both, so it trains a forward and a backward model. Together they are the **biLM**.
 #
-# Each is a stack of LSTMs that presses what it has read into a vector $h$ of P numbers. A **softmax** turns $h$ into a
+# Each is a stack of LSTMs that compresses what it has read into a vector $h$ of P numbers. A **softmax** turns $h$ into a
 # probability for each of the V words:
 #
 # $$p(w\mid{}h)=\frac{e^{W_w\cdot{}h+b_w}}{\sum_v{}e^{W_v\cdot{}h+b_v}}$$
@@ -179,7 +179,7 @@ say(f"{T - 2} words, {T} tokens, **{T - 1} predictions in each direction**.")
 #
 # $$c_t=\sigma(f)\,c_{t-1}+\sigma(i)\tanh(g)\qquad{}h_t=\sigma(o)\tanh(c_t)$$
 #
-# $W_{ih}$, $W_{hh}$ and $b$ are learned. $\sigma$ presses a number into 0 … 1, tanh into −1 … 1; products are taken
+# $W_{ih}$, $W_{hh}$ and $b$ are learned. $\sigma$ squashes a number into 0 … 1, tanh into −1 … 1; products are taken
 # number by number. So $f$ says how much of the memory stays, $i$ how much new content is written, $o$ how much of the
 # memory is shown. With toy sizes:
 
@@ -740,8 +740,8 @@ left, right, both = (of_words[answer].exp() for of_words in log_p)
 say(f"“{word}” has p = {left:.3f} forward, {right:.3f} backward, **{both:.3f}** both.")
 
 # %% [markdown]
-# ELMo's vectors hold what both directions know. In a running notebook, type a title of your own and press Enter. Its
-# words are buttons: press one to see what is likely in its place.
+# In a running notebook, type a title of your own and press Enter. Its words are buttons: press one to see what is likely
+# in its place.
 
 # %%
 from elmo_helpers.display.widgets.direction_explorer import DirectionExplorer
@@ -756,7 +756,7 @@ DirectionExplorer(scorer, SCORED, n_words=LIKELY_WORDS)
 # ## Recap
 #
 # - A biLM gives a title a probability from both ends, with two stacks of LSTMs and one softmax.
-# - The loss is the sum of −log p over real predictions. A fresh model's mean is log (V − 1).
+# - The loss is the mean of −log p over real predictions. A fresh model's is log (V − 1).
 # - Only a model that sees its answers falls below the entropy of random text. A bidirectional LSTM does.
 # - Derivatives show who sees what, without training: a triangle for each direction.
 # - In streams the state goes on from window to window, and the gradient stops.

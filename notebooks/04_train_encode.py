@@ -21,7 +21,7 @@ plt.show()
 # - Train a biLM, and say whether it beats models that only count.
 # - Let it write titles, from the left, from the right, and into a gap.
 # - Compute ELMo's vector of a word by the paper's formula, and a title's vector from it.
-# - Say what such vectors find, and where counted words find more.
+# - Say what such vectors find, and where counting words works better.
 # - Start from the model that ships, save yours, and load it.
 
 # %% [markdown]
@@ -33,18 +33,18 @@ PROCESSED = "../data/processed"  # the corpus that notebook 01 makes
 NATURAL = "../data/processed_utf8"  # the same titles in natural case, as in notebook 05
 MODELS = "../data/models"  # where models are saved
 SEED = 0  # of every random choice below
-PRESET = "tutorial"  # sizes of the model, but for what the next line says
-CHANGES = {"skip_connections": True, "dropout": 0.1, "n_negatives": 2048}
+PRESET = "tutorial"  # sizes of the model; the next line changes some settings
+CHANGES = {"skip_connections": True, "dropout": 0.0, "n_negatives": 2048}
 EPOCHS = 3  # passes over the training titles
 TRAINING = {"learning_rate": 8e-3, "final_learning_rate": 8e-5, "warmup_steps": 200}
-WORD = "state"  # the word that is looked at in many sentences
-OWN_SENTENCE = "We must protect our rivers and forests."  # yours, to find neighbours of
+WORD = "may"  # a word that is another with a capital; looked at in many sentences
+OWN_SENTENCE = "I ask the Congress to pass this bill."  # yours, to find neighbours of
 FINE_TUNE_STEPS = 200  # from the model that ships, and as many from fresh weights
 
 # %%
 import importlib.metadata
 import json
-from collections import Counter
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,8 +61,8 @@ pd.set_option("display.max_colwidth", 110)
 # ## 1 · Train, beside models that count
 #
 # `prepare_corpus` loads what notebook 01 has made, or makes it. The model learns from *train*, *valid* says which epoch
-# was best, and *test* how good it is. The three are of different documents. A word outside the vocabulary can be read,
-# by its spelling, but not predicted: there `<UNK>` is the right answer.
+# was best, and *test* how good it is. A word outside the vocabulary can be read, by its spelling, but not predicted: there
+# `<UNK>` is the right answer.
 
 # %%
 from elmo_helpers import prepare_corpus
@@ -78,8 +78,8 @@ for name, part in parts.items():
 pd.DataFrame(rows, index=["titles", "words", "outside the vocabulary"]).T
 
 # %% [markdown]
-# A preset names a model's sizes. `tutorial` suits a laptop. The other three were published; `original` is the paper's
-# own.
+# A preset names a model's sizes. `tutorial` suits a laptop. The other three are those of models that the paper's authors
+# published; `original` is the paper's own.
 
 # %%
 from elmo_helpers import BiLMConfig
@@ -93,8 +93,10 @@ meanings = ["filters, F", "token vector, D", "LSTM cell, H", "output of a direct
 pd.DataFrame(rows, index=meanings).T
 
 # %% [markdown]
-# We take its sizes, give each character a learned vector, and set what `CHANGES` and `TRAINING` name. Any field of
-# `BiLMConfig` and `TrainingConfig` can stand there. The learning rate rises at first and then falls along a cosine.
+# We take its sizes, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name: skip
+# connections add what goes into a layer to what comes out; no dropout, which would hide a part of the numbers while
+# training; and the loss compares each answer with 2,048 words drawn anew (*negatives*) in place of all. The learning rate
+# rises at first and then falls along a cosine.
 
 # %%
 from elmo_helpers import TrainingConfig
@@ -129,9 +131,9 @@ counting = {
 on_valid = {name: m.evaluate(valid_titles).perplexity for name, m in counting.items()}
 
 # %% [markdown]
-# One call trains, some minutes long, and saves the best model so far. On the left you see the training loss fall. It is
-# measured with dropout and over a sample of the words, so it only says that learning goes on. On the right is the fair
-# comparison, exact, on *valid*. Look when the biLM passes the bigram.
+# One call trains and saves the best model so far. On the left you see the training loss, over a
+# sample of the words: it only says that learning goes on. On the right is the fair comparison, exact, on
+# *valid*. Look when the biLM passes the bigram.
 
 # %%
 from elmo_helpers import train
@@ -150,8 +152,8 @@ with LiveCurve(on_valid) as live:
 model = result.model
 
 # %% [markdown]
-# Both directions learn equally well, and pass the bigram after the first epoch. The last word belongs to the *test*
-# titles, which had no part in any of this:
+# Both directions learn equally well, and pass the bigram during the second epoch. The final judgement is on the *test*
+# titles, which were not used so far:
 
 # %%
 on_test = {name: m.evaluate(test_titles) for name, m in counting.items()}
@@ -167,32 +169,20 @@ say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of wor
 # %% [markdown]
 # ## 2 · Tweak it
 #
-# Which settings are good has to be tried out. Two runs are compared where all else is the same. Two tiny models
-# differ in the learning rate alone. The dashed line is the unigram's perplexity, counted
-# on the same titles.
-
-# %%
-from elmo_helpers.display.training_plots import plot_runs
-
-drawn = np.random.default_rng(SEED).permutation(len(train_titles))[:4_000]
-few_titles = train_titles.select(np.sort(drawn))
-few_valid = valid_titles.select(slice(0, None, 6))
-same = {"epochs": 2, "batch_size": 32, "evaluate_every": 50, "seed": SEED}
-watched = {"validation": few_valid, "progress": False}
-runs = {}
-for rate in (1e-3, 2e-2):
-    settings = TrainingConfig(learning_rate=rate, **same)
-    run = train(few_titles, sized("tiny"), settings, **watched)
-    runs[f"learning rate {rate:g}"] = run.history
-plot_runs(runs, {"unigram": UnigramModel(few_titles).evaluate(few_valid).perplexity})
-plt.show()
-
-# %% [markdown]
-# In so few steps the small rate has hardly begun to learn.
+# What is each setting worth? Each row is a run of its own, all else as above, measured apart (perplexity on *test*):
 #
-# With a running kernel, the panel does the same for settings of yours, on all training titles. **Train** starts a run
-# in the background, which gets a row and a curve. `panel.model.save(f"{MODELS}/mine")` keeps
-# the last model.
+# changed | perplexity
+# ---|---
+# nothing | 123.0
+# dropout of a tenth | 127.8
+# no skip connections | 144.7
+# characters one-hot, not learned | 123.5
+# LSTM cells of twice the size | 105.4
+#
+# So first take larger cells, which need more time. Dropout costs: in three passes nothing is learned by heart.
+#
+# With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
+# a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
 
 # %%
 from elmo_helpers.display.widgets.training_panel import TrainingPanel
@@ -208,9 +198,9 @@ panel
 # %% [markdown]
 # ## 3 · Titles that the model writes
 #
-# A language model can write: draw a word from what it predicts, read it, draw the next. The forward direction begins at
-# the left, the backward one at the end. A `temperature` below 1 prefers likely words. The titles are the first of a
-# fixed seed, not picked. For comparison, the first line draws each word by its frequency alone.
+# A language model can write: draw a word from what it predicts, read it, draw the next. The backward direction begins at
+# the end. A `temperature` below 1 prefers likely words. The titles are the first of a fixed seed, not picked; the first
+# line draws each word by its frequency alone.
 
 # %%
 from elmo_helpers import Generator
@@ -239,7 +229,7 @@ for written in writer.fill_between(*ends, 4, n=4, temperature=0.8, seed=SEED):
 # %% [markdown]
 # ## 4 · The vector of a word
 #
-# ELMo is made for its vectors. For each word $k$ of a title there are L + 1 of them, $h_{k,l}$, of 2P numbers. For
+# For each word $k$ of a title there are L + 1 vectors, $h_{k,l}$, of 2P numbers. For
 # layers 1 to L, $h_{k,l}$ is the forward output beside the backward one. Layer 0 is the token vector, from the spelling
 # alone; where it has P numbers, as in the paper, it stands there twice. The paper mixes them:
 #
@@ -278,92 +268,122 @@ difference = (by_library[0] - by_hand).abs().max()
 print(f"“{title.tokens[0]}”: by hand and by library {difference:.0e} apart at most")
 
 # %% [markdown]
-# ## 5 · One word in several sentences
+# ## 5 · One spelling, two words
 #
-# A table of word vectors has one vector a word, whatever stands around it. Here each occurrence has its own. We gather
-# occurrences of one word, and take the cosine of each two in each layer; 1 means the same direction.
+# A table of word vectors has one vector a word. Here each occurrence has its own. Take *may*: a verb, or a month. Our
+# corpus is in lower case, so the model cannot see which it is. But we can, in the same titles as they were written: a
+# month has a capital. We take as many titles with the one as with the other.
 
 # %%
+from elmo_helpers import CharacterVocabulary, TextConfig
+
+characters, cased = CharacterVocabulary("utf8", 50), TextConfig(lowercase=False)
+natural = prepare_corpus(TITLES, NATURAL, characters=characters, text=cased)
+natural_train, natural_valid, natural_test = (natural.split(name) for name in parts)
+having = defaultdict(set)  # the titles that have a word behind their first one
+for i in range(len(natural_train)):
+    for w in natural_train.words(i)[1:]:
+        having[w].add(i)
+
+
+def both_forms(w):
+    """The titles with a word in small letters and those with a capital."""
+    small, capital = having[w], having[w.capitalize()]
+    return small - capital or small, capital - small
+
+
+# %%
+def how_often(w):
+    return min(map(len, both_forms(w))), len(having[w])
+
+
+word = WORD if min(how_often(WORD)) >= 20 else max([*having], key=how_often)
+rng = np.random.default_rng(SEED)
+drawn = [rng.permutation(sorted(titles))[:200] for titles in both_forms(word)]
+n = max(20, min(map(len, drawn)))  # of each
+for titles in drawn:
+    print(*natural_train.select(titles[:2]).titles, sep="\n")
+
+# %% [markdown]
+# The encoder makes all lower case. For each occurrence we take the four others with the nearest vectors, by cosine. How
+# many of them are the same word? Two rivals count, by TF-IDF: all words of the title, or those at the places −2 to 2.
+
+# %%
+from sklearn.feature_extraction.text import TfidfVectorizer
+
 from elmo_helpers.analysis.nearest import unit_rows
 from elmo_helpers.analysis.occurrences import find_occurrences
 
-rng = np.random.default_rng(SEED)
-searched = train_titles.select(np.sort(rng.permutation(len(train_titles))[:20_000]))
-searched_words = [searched.words(i) for i in range(len(searched))]
-counts = Counter(w for words in searched_words for w in words)
-word = WORD if counts[WORD] >= 20 else counts.most_common(1)[0][0]
-found = find_occurrences(encoder, searched_words, word, limit=400, seed=SEED)
-cosines = [unit_rows(x) @ unit_rows(x).T for x in found.layers]  # of each layer (n, n)
-pairs = np.triu_indices(len(found), k=1)
-rows = {f"layer {i}": [x[pairs].mean(), x[pairs].min()] for i, x in enumerate(cosines)}
-print(f"“{word}”, {len(found)} occurrences")
-pd.DataFrame(rows, index=["mean cosine", "lowest cosine"]).T.round(3)
+rows = np.concatenate([titles[:n] for titles in drawn]).astype(int)
+lower = encoder.tokenize([natural_train.titles[i] for i in rows])
+found = find_occurrences(encoder, lower, word.lower())
+is_capital = np.isin(rows[found.rows], drawn[1])
 
-# %% [markdown]
-# In layer 0 all occurrences are one point. The higher the layer, the further they part. By what? Here are two
-# occurrences, each above the three nearest to it in the top layer:
 
+def words_beside(title, at):
+    padded = ["", "", *title, "", ""]
+    return [f"{i}:{padded[at + 2 + i]}" for i in (-2, -1, 1, 2)]
+
+
+beside = [words_beside(*of) for of in zip(found.titles, found.places)]
 
 # %%
-def concordance(i, layer, n=3, width=32):
-    """Occurrence i and the n nearest to it, cut around the word."""
-    for j in np.argsort(-cosines[layer][i], kind="stable")[: n + 1]:
-        before, _, after = found.line(j)
-        cosine = cosines[layer][i, j]
-        print(f"{cosine:6.3f}  {before[-width:]:>{width}}  {word}  {after[:width]}")
-
-
-top = len(cosines) - 1
-for beside, _ in Counter(found.before).most_common(2):
-    concordance(found.before.index(beside), top)
-    print()
+counted = TfidfVectorizer(analyzer=list, dtype=np.float32)
+ways = {"all words, counted": counted.fit_transform(found.titles).toarray()}
+ways["words beside, counted"] = counted.fit_transform(beside).toarray()
+ways |= {f"layer {i}": unit_rows(x) for i, x in enumerate(found.layers)}
+cosines, itself = {way: x @ x.T for way, x in ways.items()}, 2 * np.eye(len(found))
+shares = {}
+for way, cosine in cosines.items():
+    near = np.argsort(itself - cosine, kind="stable")[:, :4]
+    shares[way] = f"{(is_capital[near] == is_capital[:, None]).mean():.0%}"
+pd.Series(shares, name=f"the same word, of {len(found)} times 4").to_frame()
 
 # %% [markdown]
-# For each occurrence we take the four nearest, and count how many have the same word before or after:
+# In layer 0 all occurrences are one point. In the layers above they part by what the word means, better than by counting,
+# though this model never saw a capital. Laid flat by the two main directions:
 
+# %% tags=["readme-train_encode"]
+from sklearn.decomposition import PCA
 
-# %%
-def agreement(beside, layer=None):
-    """How many of the nearest have the same word beside; layer None: of any two."""
-    _, ids = np.unique(beside, return_inverse=True)
-    same = ids[:, None] == ids
-    if layer is None:
-        return f"{same[pairs].mean():.0%}"
-    near = np.argsort(2 * np.eye(len(ids)) - cosines[layer], kind="stable")[:, :4]
-    return f"{np.take_along_axis(same, near, axis=1).mean():.0%}"
+from elmo_helpers.display.encoding_plots import plot_groups
+from elmo_helpers.display.style import figure
 
-
-sides = {"same word before": found.before, "same word after": found.after}
-rows = {"any two occurrences": [agreement(beside) for beside in sides.values()]}
-for i in range(1, top + 1):
-    rows[f"nearest in layer {i}"] = [agreement(beside, i) for beside in sides.values()]
-pd.DataFrame(rows, index=list(sides)).T
-
-# %% [markdown]
-# So the layers of this small model tell occurrences apart mostly by the words beside them, the first layer more than
-# the second. Where they give the use away, as in *secretary of state*, uses part. That is context, not yet sense:
-# notebook 05 measures word classes and senses, on a model that has read more.
-#
-# The same as a map, of the mean of the layers. K-means finds three clusters in the vectors, and each is named by its
-# most typical phrases and how much of it has them.
-
-# %%
-from elmo_helpers.display.context_map import map_contexts, name_clusters
-from elmo_helpers.display.search_plots import plot_contexts
-
-contexts = map_contexts(found.layers.mean(0), n_clusters=3, seed=SEED)
-names = name_clusters(contexts.clusters, found.before, found.after, word)
-title_of_map = f"“{word}” by PCA ({contexts.explained:.0%} of the variance)"
-plot_contexts(contexts.points, contexts.clusters, names, title=title_of_map)
+forms = np.where(is_capital, word.capitalize(), word)
+n_layers = len(found.layers) - 1
+for i, ax in enumerate(figure(n_layers, width=9.0, height=3.4), start=1):
+    flat = PCA(2, svd_solver="full").fit_transform(found.layers[i])
+    title_of_map = f"“{word.lower()}” in lower case, layer {i}"
+    plot_groups(flat, forms, sorted(set(forms)), title=title_of_map, ax=ax)
+    if i < n_layers:
+        ax.get_legend().remove()  # all have the same
 plt.show()
 
 # %% [markdown]
-# With a running kernel, type another word, or move the shares of the layers. With layer 0 alone the map is one point.
+# Two occurrences, each above the three nearest to it in the top layer:
+
+# %%
+top = f"layer {n_layers}"
+for i in (list(forms).index(form) for form in sorted(set(forms))):
+    for j in np.argsort(-cosines[top][i], kind="stable")[:4]:
+        before, _, after = found.line(j)
+        cosine = f"{cosines[top][i, j]:6.3f}"
+        print(f"{cosine}  {before[-32:]:>32}  {forms[j]}  {after[:32]}")
+    print()
+
+# %% [markdown]
+# These two are of different class. Notebook 05 asks for senses, of a model that has read more.
+
+# %% [markdown]
+# With a running kernel, type another word, or move the shares of the layers. Colours are groups found by k-means. With
+# layer 0 alone the map is one point.
 
 # %%
 from elmo_helpers.display.widgets.context_explorer import ContextExplorer
 
-ContextExplorer(encoder, searched_words, word, dates=searched.dates, seed=SEED)
+searched = train_titles.select(np.sort(rng.permutation(len(train_titles))[:20_000]))
+searched_words = [searched.words(i) for i in range(len(searched))]
+ContextExplorer(encoder, searched_words, "state", dates=searched.dates, seed=SEED)
 
 # %% [markdown]
 # In use it looks like this:
@@ -372,9 +392,9 @@ ContextExplorer(encoder, searched_words, word, dates=searched.dates, seed=SEED)
 # %% [markdown]
 # ## 6 · The vector of a title
 #
-# For a title, take the mean over its words. The old tutorial that this series began with took something else of each
-# layer: $[h_n \,;\, c_n]$, the hidden state and the memory of the LSTM where each direction stops reading. That is not
-# the paper's vector; the library has it as `"states"`. Both by hand, with equal shares and $\gamma = 1$:
+# For a title, take the mean over its words. The old tutorial that this series began with took $[h_n \,;\, c_n]$ of each
+# layer, the hidden state and the memory of the LSTM where each direction stops reading. That is not the paper's vector;
+# the library has it as `"states"`. Both by hand, with equal shares and $\gamma = 1$:
 
 # %%
 with torch.no_grad():
@@ -392,52 +412,49 @@ pd.DataFrame(rows, index=["numbers", "differs from the library by"]).T
 # %% [markdown]
 # ## 7 · Nearest titles, beside counted words
 #
-# Are titles with near vectors alike? The rivals: **counted words**, weighed by how rare they are (TF-IDF), know nothing
-# of order or spelling. **Layer 0** knows words by their spelling alone, so what all layers add is context.
+# Are titles with near vectors alike? The rivals: **counted words** (TF-IDF) know nothing of order or spelling. **Layer 0**
+# knows words by their spelling alone, so what all layers add is context. **Both** is the sum of two cosines, of counted
+# words and of all layers.
 
 # %%
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 counted = TfidfVectorizer(analyzer=list, dtype=np.float32).fit(searched_words)
+of_searched = encoder.encode_layers(searched_words, "mean")  # (20,000, L + 1, 2P)
+count_searched = counted.transform(searched_words)
 
 
-def vectors_of(words):
-    """Of n titles, in each way: n rows."""
-    layers = encoder.encode_layers(words, "mean")  # (n, L + 1, 2P)
-    return {
-        "counted words": counted.transform(words),
-        "layer 0, mean": layers[:, 0],
-        "all layers, mean": layers.mean(1),
-        "[h_n ; c_n]": encoder.encode(words, "states"),
+def likeness(words):
+    """Cosines of n titles to all that are searched, by each way: (n, 20,000)"""
+    layers = encoder.encode_layers(words, "mean")
+    cosines = {
+        "counted words": cosine_similarity(counted.transform(words), count_searched),
+        "layer 0": cosine_similarity(layers[:, 0], of_searched[:, 0]),
+        "all layers": cosine_similarity(layers.mean(1), of_searched.mean(1)),
     }
+    return cosines | {"both": cosines["counted words"] + cosines["all layers"]}
 
-
-of_searched = vectors_of(searched_words)
 
 # %% [markdown]
 # The three training titles nearest to your sentence, by each:
 
 # %%
-query = vectors_of(encoder.tokenize([OWN_SENTENCE]))
 rows = []
-for name, x in of_searched.items():
-    likeness = cosine_similarity(query[name], x)[0]
-    for i in np.argsort(-likeness, kind="stable")[:3]:
-        rows.append([name, f"{likeness[i]:.2f}", searched.dates[i], searched.titles[i]])
+for name, of_sentence in likeness(encoder.tokenize([OWN_SENTENCE])).items():
+    for i in np.argsort(-of_sentence[0], kind="stable")[:3]:
+        cosine = f"{of_sentence[0, i]:.2f}"
+        rows.append([name, cosine, searched.dates[i], searched.titles[i]])
 columns = ["by", "cosine", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find rivers and forests. The layers find sentences of like form, mostly with *we must* or *we can*.
-#
-# One example proves little. Language and its subjects change, so the nearest title should be of a near time. How many
-# years lie between a held-out title and its nearest one, in the median?
+# Counted words find the same words. The layers also find what says it in other words: *I trust the Congress will not delay
+# this process*. One example proves little. Language changes, so the nearest title should date from about the same time. How many years lie between a
+# held-out title and its nearest one, in the median?
 
 # %%
 held_out = corpus.select(np.flatnonzero(~np.isin(corpus.rows, train_titles.rows)))
 held_out = held_out.select(np.sort(rng.permutation(len(held_out))[:1_500]))
-of_held_out = vectors_of([held_out.words(i) for i in range(len(held_out))])
 
 
 def years_to(found):
@@ -446,29 +463,23 @@ def years_to(found):
     return days.median() / 365.25  # titles without a date are left out
 
 
-# %%
 years = {"a title by chance": years_to(rng.integers(len(searched), size=len(held_out)))}
-for name, x in of_searched.items():
-    years[name] = years_to(cosine_similarity(of_held_out[name], x).argmax(1))
-display(pd.Series(years, name="years").round(1).to_frame())
-
-spelling, context = years["layer 0, mean"], years["all layers, mean"]
-best = min(years, key=years.get)
-if np.isfinite(context):  # there are dates
-    nearer = f"{spelling - context:.0f} years nearer in time than layer 0"
-    say(f"All layers find titles {nearer}. Nearest of all: {best}.")
+words_held_out = [held_out.words(i) for i in range(len(held_out))]
+for name, cosines in likeness(words_held_out).items():
+    years[name] = years_to(cosines.argmax(1))
+pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
-# So context seems to add to spelling, and for whole titles counting is hard to beat (more in notebook 05).
+# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better still, and both together are
+# best: they know different things.
 #
-# With a running kernel, search for a title of yours, and see when its nearest titles were written.
+# With a running kernel, search for a title of yours:
 
 # %%
 from elmo_helpers.display.widgets.title_search import TitleSearch
 
-mean, states = of_searched["all layers, mean"], of_searched["[h_n ; c_n]"]
-poolings = {"vectors": {"mean": mean, "states": states}, "title": OWN_SENTENCE}
-TitleSearch(encoder, searched.titles, searched.dates, **poolings)
+vectors = {"vectors": of_searched.mean(1), "title": OWN_SENTENCE}
+TitleSearch(encoder, searched.titles, searched.dates, **vectors)
 
 # %% [markdown]
 # In use it looks like this:
@@ -478,9 +489,9 @@ TitleSearch(encoder, searched.titles, searched.dates, **poolings)
 # ## 8 · A map of the titles
 #
 # Nobody told the model a date. Do titles of one time lie together all the same? We cut the time into four periods with
-# as many titles each, and lay a tenth of them flat, by all layers in equal shares. **PCA** keeps the two directions in
-# which the vectors differ most. **t-SNE** tries to keep each title's neighbours; how far apart groups stand on it means
-# nothing. Small marks are titles, large ones the middle of a period.
+# equally many titles, and lay a tenth of them flat. **PCA** keeps the two directions in which the vectors differ most.
+# **t-SNE** tries to keep each title's neighbours; how far apart groups stand on it means nothing. Large marks are the
+# middles of the periods.
 
 # %%
 marked = rng.permutation(len(searched))[: len(searched) // 10]
@@ -488,16 +499,12 @@ dates = pd.Series(searched.dates[marked])
 quarter = pd.qcut(dates, 4, duplicates="drop") if dates.notna().any() else dates
 periods = [f"{q.left:%Y} to {q.right:%Y}" if pd.notna(q) else "other" for q in quarter]
 order = sorted(set(periods))
-x_map = unit_rows(of_searched["all layers, mean"][marked])
+x_map = unit_rows(of_searched[marked].mean(1))
 x_map.shape
 
-# %% tags=["readme-train_encode"]
-from sklearn.decomposition import PCA
+# %%
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
-
-from elmo_helpers.display.encoding_plots import plot_groups
-from elmo_helpers.display.style import figure
 
 flat = PCA(2, svd_solver="full").fit_transform(x_map)
 tsne = TSNE(2, perplexity=min(30, (len(x_map) - 1) / 3), init="pca", random_state=SEED)
@@ -511,22 +518,20 @@ plot_groups(placed, periods, order, **look)
 plt.show()
 
 # %% [markdown]
-# The periods do not lie apart: they overlap. But on the left their middles stand in order, so the vectors hold something
-# of the time. Appendix C counts how much, beside counted words.
+# The periods overlap, but their middles stand in order, so the vectors hold something of the time. Appendix C counts how
+# much, beside counted words.
 
 # %% [markdown]
 # ## 9 · Start from the model that ships
 #
-# `english-titles` has read far more titles, among them sentences of these messages, but neither *valid* nor *test* (see its card).
-# It reads natural case and every character, so the corpus is made once more in that way, as notebook 05 does.
-# `fine_tune` trains a copy of a model further, with the words of your corpus as its answers.
+# `english-titles` has read far more titles, among them sentences of these messages, but neither *valid* nor *test* (see its
+# card). It reads natural case and every character, so it gets the corpus of section 5. `fine_tune` trains a copy of a model
+# further, with the words of your corpus as its answers.
 
 # %%
-from elmo_helpers import CharacterVocabulary, TextConfig, fine_tune
+from elmo_helpers import fine_tune
+from elmo_helpers.display.training_plots import plot_runs
 
-characters, cased = CharacterVocabulary("utf8", 50), TextConfig(lowercase=False)
-natural = prepare_corpus(TITLES, NATURAL, characters=characters, text=cased)
-natural_train, natural_valid, natural_test = (natural.split(name) for name in parts)
 short = TrainingConfig(
     epochs=None,
     steps=FINE_TUNE_STEPS,
@@ -539,8 +544,8 @@ short = TrainingConfig(
 )
 
 # %% [markdown]
-# Beside it, fresh weights of the same size are trained by the same settings on the same titles. `minutes` may stand in
-# the place of `steps`.
+# Beside it, fresh weights of the same size are trained by the same settings on the same titles. You can give `minutes`
+# instead of `steps`.
 
 # %%
 watched = {"validation": natural_valid.select(slice(0, None, 6)), "progress": False}
@@ -566,14 +571,14 @@ part = read / natural_train.n_tokens
 say(f"Here each has read {read:,} tokens, {part:.0%} of what the bigram has counted.")
 
 # %% [markdown]
-# (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) So few steps are unkind to
-# fresh weights. By minutes, measured apart, with fresh weights of section 1's size:
+# (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) Two hundred steps are too few for
+# fresh weights. After minutes on one core, measured apart on the same test titles, and fresh weights of section 1's size:
 #
 # | start | minutes | perplexity |
 # |---|---|---|
-# | the model that ships | 3 | 113 |
-# | fresh weights | 3 | 150 |
-# | fresh weights | 10 | 116 |
+# | the model that ships | 3 | 112 |
+# | fresh weights | 3 | 139 |
+# | fresh weights | 10 | 110 |
 #
 # Titles that it writes, again the first of a fixed seed:
 
@@ -602,24 +607,24 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - Whether a model has learned is seen on titles that it has not read, beside models that only count.
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
-# - A title's vector is the mean over its words. It finds titles of like form; counted words find like subjects.
-# - Start from the model that ships where you have few titles.
+# - A title's vector is the mean over its words. It finds what is put in other words, and counting the same words; take both.
+# - Start from the model that ships: it is in three minutes where fresh weights are after ten.
 
 # %% [markdown]
 # ## Exercises
 #
-# 1. Set `WORD` to "bank", "interest" or "still". Which uses part, and by which words beside them?
-# 2. Add `"feed": "streams"` to `TRAINING`, which carries the state on from title to title. What happens to the
-#    perplexity on the test titles? Why are the counting models no fair rivals now?
-# 3. Subtract from each vector of section 7 the mean of all searched ones before the cosine is taken. Do the years fall?
-#    Do the neighbours look better?
+# 1. Set `WORD` to "state", "general" or "act". How are they told apart?
+# 2. Add `"feed": "streams"` to `TRAINING`, which carries the state on from title to title. Why are the counting models
+#    no fair rivals now?
+# 3. Subtract from each vector of section 7 the mean of all searched ones before the cosine is taken. Do the years fall,
+#    for all layers and for both?
 
 # %% [markdown]
 # ## Where to go next
 #
 # - Notebook 05 asks each layer what it knows, and builds a tagger on the mix.
 # - Appendix B is for large corpora: softmaxes, checkpoints, several GPUs. Appendix C learns the shares on dates.
-# - From the command line: `python -m elmo_helpers train --help`, and `fine-tune`, `encode` and `generate`.
+# - On the command line: `python -m elmo_helpers --help`.
 # - The paper: Peters et al. (2018), [arXiv:1802.05365](https://arxiv.org/abs/1802.05365), sections 3.1 to 3.3.
 
 # %% [markdown]

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from elmo_helpers import CharacterVocabulary, TextConfig, default_titles, prepare_corpus
+from elmo_helpers.files import whole_file
+from elmo_helpers.training.checkpoint import has_checkpoint
 
 Row = tuple[str, str]  # date, title
 
@@ -28,11 +30,12 @@ TESTED_SHARE = 0.2  # of the newest titles, on which make evidence tests
 # A word has to be known in whatever case a reader writes: so many of the titles come in another one.
 LOWER, TITLE, UPPER = 0.10, 0.05, 0.02
 LEFT_OUT = Path(__file__).with_name("left_out.txt")
+SIZES = Path(__file__).with_name("english_titles.json")
 
 PREPROCESS = "--scheme utf8 --no-lowercase --min-count 8 --max-size 49996"  # with the specials, 50,000 words
 TRAIN = (
-    "--config recipes/english_titles.json --epochs none --steps 14400 --batch-size 128 --learning-rate 0.006 "
-    "--final-learning-rate 0.00003 --warmup-steps 500 --evaluate-every 4000 --checkpoint-every 500 --log-every 100"
+    "--epochs none --steps 14400 --batch-size 128 --learning-rate 0.006 --final-learning-rate 0.00003 "
+    "--warmup-steps 500 --evaluate-every 4000 --checkpoint-every 500 --log-every 100"
 )
 # A second time, from where the rate had come to its end, and in another order of the titles.
 TRAIN_ON = (
@@ -45,7 +48,12 @@ def rows_of(path: Path) -> list[Row]:
     """The rows of a table, the oldest first."""
     open_text = gzip.open if path.suffix == ".gz" else open
     with open_text(path, "rt", encoding="utf-8", newline="") as stream:
-        return sorted(((row["date"], row["title"]) for row in csv.DictReader(stream)), key=lambda row: row[0])
+        table = csv.DictReader(stream)
+        columns = table.fieldnames or []
+        if not {"date", "title"} <= {*columns}:
+            found = ", ".join(columns) or "none"
+            raise SystemExit(f"{path}: expected the columns title and date, and found {found}: name them so.")
+        return sorted(((row["date"], row["title"]) for row in table), key=lambda row: row[0])
 
 
 def newest(rows: list[Row], share: float) -> list[Row]:
@@ -101,8 +109,8 @@ def split(sources: list[list[Row]], tested: set[str]) -> dict[str, list[Row]]:
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    """Write a table of titles."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    """Write a table of titles, whole or not at all."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([("date", "title"), *rows])
 
 
@@ -113,7 +121,7 @@ def run(*command: object) -> None:
 
 def run_into(folder: Path, *command: object) -> None:
     """A command that trains into a folder, or goes on there."""
-    run(*command, *(["--resume"] if (folder / "training").exists() else []))
+    run(*command, *(["--resume"] if has_checkpoint(folder / "training" / "checkpoints") else []))
 
 
 def main() -> None:
@@ -141,7 +149,7 @@ def main() -> None:
     others = ["--valid-titles", files["valid"], "--test-titles", files["test"]]
     run("preprocess", files["train"], "--output", corpus, *others, *PREPROCESS.split())
     precision = ["--precision", arguments.precision]
-    run_into(first, "train", corpus, first, *TRAIN.split(), *precision)
+    run_into(first, "train", corpus, first, "--config", SIZES, *TRAIN.split(), *precision)
     run_into(model, "fine-tune", first, corpus, model, *TRAIN_ON.split(), *precision)
 
 

@@ -7,8 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from elmo_helpers.checks import instance, items, number, numbers, shown, whole_number, word_list
+from elmo_helpers.checks import instance, items, number, numbers, seed_number, shown, whole_number, word_list
 from elmo_helpers.errors import ElmoHelpersError
 
 SENTENCE = ["the", "cat"]
@@ -121,3 +122,13 @@ def test_an_instance():
     assert instance("mix", 3, int, "a number") == 3
     with pytest.raises(ElmoHelpersError, match=r"^mix='3': expected a number\.$"):
         instance("mix", "3", int, "a number")
+
+
+def test_seeds_are_what_pytorch_takes():
+    for value in (0, np.int64(7), np.uint64(2**64 - 1), 2**64 - 1):
+        assert seed_number("seed", value) == int(value)
+        assert type(seed_number("seed", value)) is int
+        torch.Generator("cpu").manual_seed(seed_number("seed", value))
+    for wrong in (-1, np.int8(-1), 2**64, 10**100, True, 1.0, None, "1"):
+        with pytest.raises(ElmoHelpersError, match=r"^seed=.*: expected a whole number from 0 to 2\^64 − 1\.$"):
+            seed_number("seed", wrong)

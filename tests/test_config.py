@@ -46,6 +46,7 @@ def test_tutorial_has_the_sizes_of_the_original():
         (lambda: TrainingConfig(learning_rate=float("inf")), "learning_rate=inf"),
         (lambda: TrainingConfig(learning_rate=True), "learning_rate=True"),
         (lambda: TrainingConfig(seed=-1), "seed=-1"),
+        (lambda: TrainingConfig(seed=2**64), "seed=18446744073709551616: expected a whole number from 0 to 2"),
         (lambda: TrainingConfig(unigram_bias="no"), "unigram_bias='no': expected True or False"),
         (lambda: BiLMConfig(dropout=None), "dropout=None"),
         (lambda: BiLMConfig(skip_connections="false"), "skip_connections='false'"),

@@ -109,6 +109,9 @@ def test_refusals(toy_model, tmp_path):
     assert "are of --layers mix, and got --layers all" in error_of(*start, "--mix-weights", "1,2,3")
     assert "are of --layers mix, and got --layers top" in error_of(*start, "--layers", "top", "--mix-gamma", "2")
     assert "--mix-gamma=nan" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,3", "--mix-gamma", "nan")
+    for gamma in ("1e39", "-1e39", "inf"):
+        mixed = error_of(*start, "--layers", "mix", "--mix-weights", "1,2,3", "--mix-gamma", gamma)
+        assert f"--mix-gamma={float(gamma)}: expected a number that float32 holds" in mixed
     assert "--mix-weights=[1.0, 2.0, inf]: expected" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2,inf")
     assert "weights of 3 layers" in error_of(*start, "--layers", "mix", "--mix-weights", "1,2")
     assert "there is no such directory" in error_of(tmp_path / "none", *start[1:])

@@ -237,6 +237,12 @@ def test_paths():
         assert path_of("model", given) == Path(given)
 
 
+def test_an_empty_name_is_told_so():
+    """It would stand for the working directory."""
+    with pytest.raises(ElmoHelpersError, match=r"^model='': the name is empty"):
+        path_of("model", "")
+
+
 @pytest.mark.parametrize("value", [None, 3, True, b"a", ["a"], {"a": "b"}, {"a"}, 1.5, "a\0b", "a\ud800b"], ids=repr)
 def test_what_is_no_path(value, tmp_path):
     with pytest.raises(ElmoHelpersError, match=r"^model=.*: expected the path"):

@@ -447,6 +447,15 @@ def test_generate(model_directory):
     assert printed("--n", 2, "--beginning", "the", "--end", "home", "--between", 3, *options) == between
     assert "--temperature" not in error_of("generate", model_directory, "--temperature", 0)
     assert "fill_between" in error_of("generate", model_directory, "--beginning", "the", "--end", "home")
+    for option in (["--max-words", 40], ["--direction", "forward"]):
+        assert "are not of --between" in error_of("generate", model_directory, "--between", 3, *option)
+
+
+@pytest.mark.parametrize("command", ["generate", "evaluate", "encode", "fine-tune", "export"])
+def test_an_empty_name_of_a_model(command):
+    result = run(command, "", "a", "b")
+    assert result.exit_code == 2
+    assert "the name is empty" in result.stderr
 
 
 # evaluate

@@ -232,6 +232,19 @@ def test_notebook_04_has_the_minutes_of_fine_tuning_from_here():
     assert said == [(start, minutes, str(round(float(number)))) for start, minutes, number in measured]
 
 
+def test_notebook_04_has_what_each_setting_is_worth_from_here():
+    """They take an hour, so they are measured apart (bench_settings.py)."""
+    table = re.compile(r"^\|? ?changed \| perplexity\b.*\n[-|]+\n((?:.+\|.+\n)+)", flags=re.M)
+    cells = build.read_notebook(ROOT / "notebooks" / "04_train_encode.py").cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    here, there = (
+        [tuple(cell.strip() for cell in row.strip("| ").split("|")) for row in table.search(of)[1].splitlines()]
+        for of in (TEXTS[TESTS], text)
+    )
+    assert len(here) > 1
+    assert here == there
+
+
 @each_page
 def test_python_compiles_and_all_of_it_is_run(page):
     """A heading with Python that no test below runs is missing in RUN."""

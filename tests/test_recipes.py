@@ -74,6 +74,55 @@ def test_so_many_titles_come_in_another_case(recipe):
     assert found["AN IPOD IN IAȘI"] == pytest.approx(10_000 * recipe.UPPER, rel=0.25)
 
 
+def test_a_table_is_written_whole_or_not_at_all(recipe, tmp_path):
+    path = tmp_path / "train.csv"
+
+    def cut_off():
+        yield "2000-01-01", "One"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        recipe.write(path, cut_off())
+    assert [*tmp_path.iterdir()] == []
+    recipe.write(path, rows(3, "One"))
+    assert recipe.rows_of(path) == rows(3, "One")
+
+
+@pytest.mark.parametrize(
+    ("header", "found"), [("date,headline\n", "date, headline"), ("title\n", "title"), ("", "none")]
+)
+def test_a_table_without_the_columns_is_told_in_one_sentence(recipe, tmp_path, header, found):
+    path = tmp_path / "reddit.csv"
+    path.write_text(header + ("2000-01-01,One\n" if header else ""))
+    with pytest.raises(SystemExit) as caught:
+        recipe.rows_of(path)
+    assert str(caught.value).startswith(f"{path}: expected the columns title and date, and found {found}:")
+
+
+def test_a_run_is_gone_on_with_from_its_first_checkpoint_on(recipe, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(recipe, "run", lambda *command: commands.append(command))
+    (tmp_path / "training" / "checkpoints").mkdir(parents=True)
+    recipe.run_into(tmp_path, "train")
+    (tmp_path / "training" / "checkpoints" / "step-000000500").mkdir()
+    recipe.run_into(tmp_path, "train")
+    assert commands == [("train",), ("train", "--resume")]
+
+
+def test_the_sizes_are_found_from_everywhere(recipe, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recipe, "run", lambda *command: commands.append([*map(str, command)]))
+    monkeypatch.setattr("sys.argv", ["english_titles.py", "reddit.csv", "arxiv.csv", "made"])
+    Path("made").mkdir()
+    for name in ("train", "valid", "test"):
+        recipe.write(Path("made", f"{name}.csv"), rows(1, name))
+    recipe.main()
+    assert [command[0] for command in commands] == ["preprocess", "train", "fine-tune"]
+    sizes = Path(commands[1][commands[1].index("--config") + 1])
+    assert (sizes.is_absolute(), sizes.is_file()) == (True, True)
+
+
 def test_the_sizes_are_those_of_a_model():
     sizes = json.loads((FOLDER / "english_titles.json").read_text())["model"]
     config = model_config(BiLMConfig.preset("tutorial"), sizes, CharacterVocabulary("utf8", 50))

@@ -8,6 +8,7 @@ comes from the words around it: such a task shows what a layer knows of a word i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +39,10 @@ CONFUSED = (
     ("has", "have"),
 )
 
-_words = re.compile(r"[A-Za-z]+(?:['’][A-Za-z]+)?|\d+(?:[.,]\d+)*|[^\sA-Za-z\d]").findall
+# Accents and the like that stand behind the letter they belong to: no expression of `re` names them.
+_MARKS = "".join(sign for sign in map(chr, range(0x300, 0x20000)) if unicodedata.category(sign).startswith("M"))
+_WORD = rf"[^\W\d_]+(?:[{_MARKS}][^\W\d_]*)*"
+_words = re.compile(rf"{_WORD}(?:['’]{_WORD})?|\d+(?:[.,]\d+)*|[^\s\w]|_").findall
 
 
 class WordExample(NamedTuple):
@@ -59,7 +63,8 @@ class CommaExample(NamedTuple):
 def cut_words(title: str, lowercase: bool = False) -> list[str]:
     """A title as words, numbers and single signs, by one expression that needs no other package.
 
-    A word keeps its apostrophe ("don't"), a number its points and commas ("1,000.5"); any other sign is a token.
+    A word, of the letters of any language, keeps its accents and its apostrophe ("don't"), a number its points and
+    commas ("1,000.5"); any other sign is a token.
 
     Raises:
         ElmoHelpersError: The title is no text, or `lowercase` is neither True nor False.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from elmo_helpers.checks import choice, positive, whole_number, word_list
+from elmo_helpers.checks import choice, positive, seed_number, whole_number, word_list
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.encoding.word_vectors import WordVectors
 from elmo_helpers.errors import ElmoHelpersError
@@ -21,16 +21,18 @@ from elmo_helpers.model.precision import products_in
 from elmo_helpers.text.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
 
 DIRECTIONS = ("forward", "backward")
+_BLOCK = 256  # titles computed together: each needs a number for every word of the vocabulary
 
 
 class _Draw:
     """Draws words by their log-probabilities, again and again."""
 
     def __init__(self, temperature: float, top_k: int | None, seed: int) -> None:
-        self.temperature = positive("temperature", temperature)
+        # Below float32's smallest normal number, quotients could overflow; there it is the likeliest word anyway.
+        self.temperature = max(positive("temperature", temperature), torch.finfo(torch.float32).tiny)
         self.top_k = None if top_k is None else whole_number("top_k", top_k, 1)
         # On the CPU, where a seed draws the same numbers whatever computes.
-        self.generator = torch.Generator("cpu").manual_seed(whole_number("seed", seed, 0))
+        self.generator = torch.Generator("cpu").manual_seed(seed_number("seed", seed))
 
     def __call__(self, log_p: Tensor) -> list[int]:
         """A word for each row of (n, V), never one of -inf."""
@@ -106,10 +108,18 @@ class Generator:
             )
         n, max_words = whole_number("n", n, 0), whole_number("max_words", max_words, 1)
         draw, vectors = _Draw(temperature, top_k, seed), WordVectors(self.model.eval())
-        backward = direction == "backward"
+        titles: list[list[str]] = []
+        for size in _blocks(n):
+            titles += self._go_on([*first, *last], size, direction == "backward", max_words, draw, vectors)
+        return titles
+
+    def _go_on(
+        self, given: list[str], n: int, backward: bool, max_words: int, draw: _Draw, vectors: WordVectors
+    ) -> list[list[str]]:
+        """So many titles of one block, which go on from the words that are given."""
         start, stop = (EOS, BOS) if backward else (BOS, EOS)
-        titles = [[*first, *last] for _ in range(n)]
-        going, state, new = list(range(n)), None, [[*first, *last] for _ in range(n)]
+        titles = [[*given] for _ in range(n)]
+        going, state, new = list(range(n)), None, [[*given] for _ in range(n)]
         with torch.no_grad(), products_in("fp32", self.model.device):
             while going and len(titles[going[0]]) < max_words:
                 boundaries = (state is None and not backward, state is None and backward)
@@ -157,13 +167,29 @@ class Generator:
         first, last = self._tokens(beginning, end)
         n, n_words = whole_number("n", n, 0), whole_number("n_words", n_words, 1)
         rounds, draw = whole_number("rounds", rounds, 0), _Draw(temperature, top_k, seed)
-        vectors, model = WordVectors(self.model.eval()), self.model
+        vectors, titles = WordVectors(self.model.eval()), []
+        for size in _blocks(n):
+            titles += self._fill(first, last, n_words, size, rounds, draw, vectors)
+        return titles
+
+    def _fill(
+        self,
+        first: list[str],
+        last: list[str],
+        n_words: int,
+        n: int,
+        rounds: int,
+        draw: _Draw,
+        vectors: WordVectors,
+    ) -> list[list[str]]:
+        """So many titles of one block, with words drawn between the first and the last."""
+        model = self.model
         counts = torch.from_numpy(model.vocabulary.counts)
         log_f = log_frequencies(counts).to(model.device) if counts.any() else 0.0
         titles = [list(first) for _ in range(n)]
         places = range(len(first), len(first) + n_words)
         with torch.no_grad(), products_in("fp32", model.device):
-            for i in range(rounds + 1 if n else 0):
+            for i in range(rounds + 1):
                 for place in places:
                     # In the first round there is nothing yet behind the place.
                     around = [[*title[:place], model.vocabulary.words[UNK], *title[place + 1 :]] for title in titles]
@@ -212,6 +238,11 @@ class Generator:
         output = self.model.contextualize(known.vectors, rows, lengths, state=state, return_states=True)
         h, c = (s.unflatten(-1, (2, -1)).movedim(-2, 0) for s in output.states)
         return output.layers[-1], LSTMState(h, c)
+
+
+def _blocks(n: int) -> Iterator[int]:
+    """The sizes of the blocks that n titles are computed in."""
+    return (min(_BLOCK, n - begin) for begin in range(0, n, _BLOCK))
 
 
 def _of(top: Tensor, backward: bool) -> Tensor:

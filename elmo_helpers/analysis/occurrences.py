@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import items, shown, whole_number
+from elmo_helpers.checks import instance, items, shown, whole_number
 from elmo_helpers.encoding.encoder import Encoder
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -74,12 +74,17 @@ def find_occurrences(
         told: Called with the number of titles encoded so far and of all to be encoded.
 
     Raises:
-        ElmoHelpersError: `limit` or `seed` is no such number, or a title is no list of tokens.
+        ElmoHelpersError: `encoder` is no Encoder, `word` no string, `limit` or `seed` no such number, or a title is no
+            list of tokens.
     """
+    instance("encoder", encoder, Encoder, "an Encoder")
+    instance("word", word, str, "a string, a token as it stands in the titles")
     limit, seed = whole_number("limit", limit, 1), whole_number("seed", seed, 0)
     titles = items("titles", titles, "a list of titles")
     for number, title in enumerate(titles):
-        if isinstance(title, str | bytes) or not isinstance(title, Sequence):
+        if isinstance(title, np.ndarray) and title.ndim == 1:
+            titles[number] = title.tolist()
+        elif isinstance(title, str | bytes) or not isinstance(title, Sequence):
             raise ElmoHelpersError(f"titles: number {number} is {shown(title)}: expected a list of tokens.")
     holding = ((row, title) for row, title in enumerate(titles) if word in title)
     found = [(row, at) for row, title in holding for at, token in enumerate(title) if token == word]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,11 +25,11 @@ from elmo_helpers.text.vocabulary import SPECIALS, UNK
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.evaluation import Evaluation, evaluation_of
 
-GAP = "___"  # stands in a title where a word is to be filled in
+GAP = "___"  # stands in a title where a word is to be filled in; with more underscores it is the same
 DIRECTIONS = ("both", "forward", "backward")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # `==` of arrays is no truth value
 class WordScores:
     """How likely each word of a title is, in nats.
 
@@ -131,7 +132,7 @@ class Scorer:
             n: How many words.
             direction: "forward": p(word | words before the gap); "backward": p(word | words after it); "both":
                 their product, brought to sum 1 over the words of the vocabulary, in which a word has to please both.
-            gap: What stands at the gap.
+            gap: What stands at the gap; the default stands for three underscores or more.
 
         Raises:
             ElmoHelpersError: There is not exactly one gap.
@@ -163,7 +164,8 @@ class Scorer:
         """The tokens before and after the gap."""
         if not instance("gap", gap, str, "the text that stands at the gap"):
             raise ElmoHelpersError("gap='': expected the text that stands at the gap.")
-        parts = title.split(gap) if isinstance(title, str) else _split(word_list("title", title), gap)
+        gaps = re.compile("_{3,}" if gap == GAP else re.escape(gap))
+        parts = gaps.split(title) if isinstance(title, str) else _split(word_list("title", title), gaps)
         if len(parts) != 2:
             raise ElmoHelpersError(
                 f"title={shown(title)}: expected {gap!r} once in it, and found it {len(parts) - 1} times."
@@ -208,11 +210,11 @@ class Scorer:
         ]
 
 
-def _split(tokens: list[str], gap: str) -> list[list[str]]:
+def _split(tokens: list[str], gaps: re.Pattern[str]) -> list[list[str]]:
     """The parts between gaps."""
     parts: list[list[str]] = [[]]
     for token in tokens:
-        if token == gap:
+        if gaps.fullmatch(token):
             parts.append([])
         else:
             parts[-1].append(token)

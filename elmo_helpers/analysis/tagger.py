@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from elmo_helpers.analysis.probe import MixClassifier, learning_on_the_cpu
-from elmo_helpers.checks import flag, numbers, whole_number
+from elmo_helpers.analysis.probe import MixClassifier, checked_layers, learning_on_the_cpu
+from elmo_helpers.checks import flag, numbers, seed_number, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import path_of, whole_file
 from elmo_helpers.model.precision import products_in
@@ -24,6 +25,7 @@ _BATCH_SIZE = 512
 _MANY = 20_000  # words; with more of them an epoch has more steps, and fewer epochs do
 _EPOCHS, _EPOCHS_OF_MANY = 60, 15
 _CUTS = np.linspace(0.5, 0.995, 60)  # quantiles of the scores, of which one becomes the threshold
+_BEYOND = float(np.finfo(np.float32).max)  # above it there is no score, above its negative each; finite, to be saved
 
 
 class LinearTagger:
@@ -34,8 +36,8 @@ class LinearTagger:
 
     Attributes:
         classifier: The mix, w and b.
-        threshold: The score above which a word is tagged: of 60 quantiles of the scores of the words that the tagger
-            was fitted on, the one with the best F1 there.
+        threshold: The score above which a word is tagged, see `best_threshold`, on the words that the tagger was
+            fitted on. Where none of them was to be tagged, the tagger tags nothing.
     """
 
     classifier: MixClassifier
@@ -68,7 +70,7 @@ class LinearTagger:
         Args:
             layers: (N, L, dim) float, the layers of N words, of all titles one behind the other. For one layer alone,
                 hand over `layers[:, [l]]`; for the fixed mean, all of them and `learn_shares=False`.
-            labels: (N,) int or bool: 1 where a word is to be tagged, else 0.
+            labels: (N,) int or bool: 1 where a word is to be tagged, else 0. Where none is, the tagger tags nothing.
             learn_shares: Learn how much each layer counts; False: all alike.
             epochs: How often the words are read; None: 60 times, and 15 times where there are more than 20,000.
             seed: Of the first weights and of the order; the caller's random state is left as it was.
@@ -77,8 +79,8 @@ class LinearTagger:
             ElmoHelpersError: The shapes do not fit together, a label is neither 0 nor 1, a number is not finite, or
                 there is nothing to learn from.
         """
-        layers, labels = _checked(layers), numbers("labels", labels, "0 or 1 for each word", kinds="iub")
-        learn_shares, seed = flag("learn_shares", learn_shares), whole_number("seed", seed, 0)
+        layers, labels = checked_layers(layers), numbers("labels", labels, "0 or 1 for each word", kinds="iub")
+        learn_shares, seed = flag("learn_shares", learn_shares), seed_number("seed", seed)
         if labels.shape != layers.shape[:1] or not len(labels):
             raise ElmoHelpersError(
                 f"layers and labels: expected shapes (N, L, dim) and (N,) with N at least 1, and got {layers.shape} "
@@ -121,7 +123,7 @@ class LinearTagger:
         Raises:
             ElmoHelpersError: The layers are others than those it was fitted on, or a number is not finite.
         """
-        layers = _checked(layers)
+        layers = checked_layers(layers)
         if layers.shape[1:] != self._mean.shape:
             raise ElmoHelpersError(
                 f"layers: expected (N, L, dim) with L and dim {self._mean.shape}, as when it was fitted, and got "
@@ -176,11 +178,14 @@ class LinearTagger:
         expected = {name: tuple(tensor.shape) for name, tensor in classifier.state_dict().items()}
         expected |= {"mean": shape, "deviation": shape, "threshold": ()}
         check_shapes(tensors, expected.items(), path, f"a tagger over {n_layers} layers of {dim} numbers asks")
-        if not all(tensor.isfinite().all() for tensor in tensors.values()) or (tensors["deviation"] <= 0).any():
+        threshold = float(tensors.pop("threshold"))
+        weights = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}  # none on the file
+        finite = math.isfinite(threshold) and all(tensor.isfinite().all() for tensor in weights.values())
+        if not finite or (weights["deviation"] <= 0).any():
             raise ElmoHelpersError(f"{path} is damaged: it holds numbers that no tagger has; save the tagger again.")
-        tagger = cls(*(tensors.pop(name).float().numpy() for name in ("mean", "deviation")))
-        tagger.threshold = float(tensors.pop("threshold"))
-        classifier.load_state_dict(tensors)
+        tagger = cls(*(weights.pop(name).numpy() for name in ("mean", "deviation")))
+        tagger.threshold = threshold
+        classifier.load_state_dict(weights)
         tagger.classifier = classifier.eval()
         return tagger
 
@@ -195,18 +200,15 @@ def f1(found: NDArray[np.bool_], labels: NDArray[np.integer]) -> float:
 
 
 def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Of the quantiles .5 to .995 of the scores, (N,), the first one above which F1 on the labels, (N,), is best."""
+    """Of the quantiles .5 to .995 of the scores, (N,), the first one above which F1 on the labels, (N,), is best.
+
+    Where more than half of the labels are 1, the quantiles .5 to .005 and a number below any score follow; where none
+    is 1, it is a number above any score.
+    """
+    share = np.mean(labels == 1)
+    if not share:
+        return _BEYOND
     cuts: NDArray[np.floating] = np.quantile(scores, _CUTS)
+    if share > 0.5:
+        cuts = np.concatenate([cuts, np.quantile(scores, 1 - _CUTS), [-_BEYOND]])
     return float(cuts[np.argmax([f1(scores > cut, labels) for cut in cuts])])
-
-
-def _checked(layers: NDArray[np.floating]) -> NDArray[np.float32]:
-    """(N, L, dim) finite float32."""
-    layers = numbers("layers", layers, "(N, L, dim) numbers")
-    with np.errstate(over="ignore", under="ignore"):  # beyond float32 they are not finite
-        found: NDArray[np.float32] = layers.astype(np.float32, copy=False)
-    if found.ndim != 3 or not all(found.shape[1:]):
-        raise ElmoHelpersError(f"layers: expected the shape (N, L, dim), and got {found.shape}.")
-    if not np.isfinite(found).all():
-        raise ElmoHelpersError("layers: expected finite numbers; encode the titles with a model that has learned.")
-    return found

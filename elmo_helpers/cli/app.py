@@ -27,10 +27,21 @@ app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 120},
 )
 
+
+def _model(text: str) -> Path:
+    """The directory or name of a model; an empty one would stand for the working directory."""
+    if not text:
+        raise typer.BadParameter("the name is empty: name the directory of a model, or one that ships.")
+    return Path(text)
+
+
 CorpusArgument = Annotated[Path, typer.Argument(help="Directory of a corpus that preprocess made.")]
 ModelArgument = Annotated[
     Path,
-    typer.Argument(help=f"Directory of a trained model, or the name of one that ships: {', '.join(shipped_models())}."),
+    typer.Argument(
+        help=f"Directory of a trained model, or the name of one that ships: {', '.join(shipped_models())}.",
+        parser=_model,
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="Directory of the run, its model, checkpoints and tables.")]
 DeviceOption = Annotated[

@@ -174,7 +174,8 @@ def _mix(weights: list[float], gamma: float) -> "ScalarMix":
     from elmo_helpers.checks import number
     from elmo_helpers.model.scalar_mix import ScalarMix, mix_weights
 
+    largest = torch.finfo(torch.float32).max
     mix = ScalarMix(len(weights), mix_weights("--mix-weights", weights, len(weights)), trainable=False)
     with torch.no_grad():
-        mix.gamma.fill_(number("--mix-gamma", gamma, "a finite number", low=-float("inf")))
+        mix.gamma.fill_(number("--mix-gamma", gamma, "a number that float32 holds", -largest, largest))
     return mix

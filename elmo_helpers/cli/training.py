@@ -39,7 +39,13 @@ class RunOptions:
             "its end; a rate that falls along a cosine goes on from the same step along the cosine of the new bounds.",
         ),
     ] = False
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take the place of a run that is there.")] = False
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite",
+            help="Take the place of a run in the directory that has not finished; a finished one is replaced anyway.",
+        ),
+    ] = False
     device: DeviceOption = "auto"
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also draw curves for TensorBoard.")] = False
     progress: ProgressOption = True

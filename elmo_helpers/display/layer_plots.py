@@ -14,7 +14,7 @@ from elmo_helpers.errors import ElmoHelpersError
 
 _GREY = "#7F7F7F"
 _MARKERS = "osD^v"
-_GREY_MARKERS = {"s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖"}  # each with its sign in text
+_GREY_MARKERS = {"s": "■", "^": "▲", "D": "◆", "v": "▼", "X": "✖", "P": "✚"}  # each with its sign in text
 
 
 def plot_by_layer(

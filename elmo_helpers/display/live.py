@@ -74,7 +74,7 @@ class LiveCurve:
         with LiveCurve() as live:
             result = train(corpus, validation=valid, callback=live)
 
-    On the left the training loss of the steps so far, which is measured with dropout, and of a sampled softmax is not
+    On the left the training loss of the steps so far, with any dropout; that of a sampled softmax is not
     even an estimate of the exact loss. On the right, where there are validation titles, the exact perplexity on them.
     The two have no axis in common, since they are not to be compared.
 

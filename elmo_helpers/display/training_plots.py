@@ -62,7 +62,7 @@ def plot_first_steps(
 def plot_training_loss(steps: pd.DataFrame, *, sampled: bool = False, ax: Axes | None = None) -> Axes:
     """Draw the loss of every row of steps lightly, and its running mean strongly.
 
-    No other model's loss belongs on these axes: this one is measured on training titles, with dropout.
+    No other model's loss belongs on these axes: this one is measured on training titles, with any dropout.
 
     Args:
         steps: A row for every few steps, with the columns step and loss (their mean, in nats per prediction), as
@@ -81,7 +81,7 @@ def plot_training_loss(steps: pd.DataFrame, *, sampled: bool = False, ax: Axes |
         ax.set(
             xlabel="step of training (batches)",
             ylabel=f"{'sampled ' if sampled else ''}loss\n(nats per prediction)",
-            title="Training loss, measured with dropout on",
+            title="Loss on the training titles",
         )
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -120,7 +120,7 @@ def plot_validation(history: pd.DataFrame, references: Mapping[str, float], *, a
         ax.set(
             xlabel="epoch (passes over the training titles)",
             ylabel="perplexity on validation titles\n(exact; log scale)",
-            title="How many words each model is torn between; lower is better",
+            title="Perplexity on the validation titles; lower is better",
             xlim=(0, 1.06 * history["epoch"].max() if len(history) else 1),
         )
         _log_scale(ax, [*history[["forward", "backward", "perplexity"]].to_numpy().ravel(), *references.values()])

@@ -5,6 +5,7 @@ vocabulary.json     the words that the model predicts
 model.safetensors   the weights
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -111,10 +112,12 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises:
         ElmoHelpersError: It is no ordinary file, or is too large for memory.
-        OSError: It is missing, or cannot be read.
+        OSError: It is missing, is a directory, or cannot be read.
         SafetensorError: It is damaged.
     """
     check_ordinary(path)
+    if path.is_dir():  # safetensors would say that there is no such device
+        raise IsADirectoryError(errno.EISDIR, "it is a directory", str(path))
     with within_memory(f"{path}"):
         tensors = load_file(path)
     with within_memory(f"{path}", sum(t.nbytes for t in tensors.values())):

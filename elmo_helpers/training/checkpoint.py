@@ -101,6 +101,7 @@ def random_state(device: torch.device) -> Tensor:
 
 def seed_random_state(seed: int, device: torch.device) -> None:
     """Begin anew what `random_state` gives; `torch.manual_seed` would do so on all GPUs, another's among them."""
+    seed %= 2**64  # the highest seed and a process's number may be beyond what PyTorch takes
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, get_type_hints
 
-from elmo_helpers.checks import choice, flag, number, positive, whole_number
+from elmo_helpers.checks import choice, flag, number, positive, seed_number, whole_number
 from elmo_helpers.config import PRECISIONS, from_plain_data, set_checked
 from elmo_helpers.errors import ElmoHelpersError
 
@@ -87,7 +87,7 @@ class TrainingConfig:
             log_every=whole_number("log_every", self.log_every, 1),
             unigram_bias=flag("unigram_bias", self.unigram_bias),
             precision=choice("precision", self.precision, PRECISIONS),
-            seed=whole_number("seed", self.seed, 0),
+            seed=seed_number("seed", self.seed),
         )
         if self.epochs is None and self.steps is None and self.minutes is None:
             raise ElmoHelpersError("epochs, steps and minutes are all None: set at least one, or the run never ends.")

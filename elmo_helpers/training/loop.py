@@ -262,7 +262,7 @@ class TrainingLoop:
 
     def _diverged(self, what: str) -> ElmoHelpersError:
         c = self.config
-        kept = "" if self.folder is None else self.folder.last_good()
+        kept = "" if self.folder is None else self.folder.last_good(has_saved=self.progress.best is not None)
         return ElmoHelpersError(
             f"{what}: lower learning_rate (now {c.learning_rate}) or gradient_clip (now {c.gradient_clip}).{kept}"
         )

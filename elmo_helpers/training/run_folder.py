@@ -89,7 +89,8 @@ class RunFolder:
 
         Args:
             identity: What the run is started with, as plain data; a resumed run must be started with the same.
-            overwrite: Let the new run take the place of one that has not finished.
+            overwrite: Let the new run take the place of one that has not finished; a finished one is replaced
+                without it.
 
         Raises:
             ElmoHelpersError: There is an unfinished run, or the directory cannot be written to.
@@ -211,12 +212,16 @@ class RunFolder:
         """The best model."""
         return BiLM.load(self.path)
 
-    def last_good(self) -> str:
-        """What is left where a run has failed, for a message."""
-        left = [f"the best model so far is in {self.path}"] if is_model(self.path) else []
+    def last_good(self, has_saved: bool) -> str:
+        """What is left where a run has failed, for a message; `has_saved` says whether the run has saved a model."""
+        there = is_model(self.path)
+        left = [f"the best model so far is in {self.path}"] if has_saved and there else []
         if has_checkpoint(self._checkpoints):
             left.append(f"the last good checkpoint is in {self._checkpoints}")
-        return f" Kept: {' and '.join(left)}." if left else ""
+        kept = f" Kept: {' and '.join(left)}." if left else ""
+        if there and not has_saved:
+            kept += f" The model in {self.path} is an earlier run's."
+        return kept
 
     def _is_finished(self) -> bool:
         """Whether the run has come to its end, and was not gone on with since."""

@@ -17,9 +17,11 @@ import torch
 from elmo_helpers.checks import choice, instance
 from elmo_helpers.config import BiLMConfig, WordEmbeddingConfig
 from elmo_helpers.errors import ElmoHelpersError
+from elmo_helpers.files import path_of
 from elmo_helpers.model.bilm import BiLM, model_of
 from elmo_helpers.model.precision import check_precision, products_in
 from elmo_helpers.model.softmax_transfer import with_vocabulary
+from elmo_helpers.pretrained.shipped import model_directory
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.vocabulary import BOS, EOS
@@ -127,7 +129,8 @@ def train(
             measured, saved and shown as they say from here on. A rate that falls along a cosine goes on from the same
             step along the cosine of the new bounds; nothing else of what is computed depends on them. The evaluation
             that ended the run stays in its history, and its model is kept while it is the best.
-        overwrite: Let the run take the place of an unfinished one in `directory`.
+        overwrite: Let the run take the place of an unfinished one in `directory`; that of a finished one it takes
+            without it.
         tensorboard: Also write curves to `directory`/training/tensorboard.
         progress: Show a progress bar with loss and speed.
         profile: Look where the time goes; see `TrainingResult.profile`.
@@ -183,12 +186,15 @@ def fine_tune(
             read any word by its spelling. A model with one vector a word goes on with its own.
 
     Raises:
-        ElmoHelpersError: As `train`.
+        ElmoHelpersError: As `train`; or a new run is to write to the directory that `model` names, or would name from
+            then on.
     """
     _check_arguments(corpus, config)
     run = _Run(validation, directory, device, resume, overwrite, tensorboard, progress, profile, callback)
     _, stored_config = run.stored
     start = model_of(model)
+    if run.folder is not None and not resume and isinstance(model, str | os.PathLike):
+        _check_place(model, run.folder)
     choice("vocabulary", vocabulary, ("corpus", "model"))
     if vocabulary == "model" or isinstance(start.config.char_cnn, WordEmbeddingConfig):
         corpus = corpus.with_vocabulary(start.vocabulary)
@@ -211,6 +217,17 @@ def _check_arguments(corpus: Corpus | CorpusShards, config: TrainingConfig | Non
     check_corpus("corpus", corpus)
     if config is not None:
         instance("config", config, TrainingConfig, "a TrainingConfig, or None")
+
+
+def _check_place(model: str | os.PathLike[str], folder: RunFolder) -> None:
+    """Check that the run does not write to where its start is looked for when it goes on."""
+    given = path_of("model", model)
+    places = {given} if os.path.isdir(given) else {given, model_directory(given)}
+    if os.fspath(folder.path) in map(os.path.realpath, places):
+        raise ElmoHelpersError(
+            f"directory: model={given} would stand for the run's own model in {folder.path}, and the "
+            "run could not go on from its start: name another directory."
+        )
 
 
 def _run(

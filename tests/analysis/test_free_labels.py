@@ -1,5 +1,7 @@
 """What was taken out of a title is what the label says, and everything else stays."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,34 @@ def test_words_by_hand():
     ]
     assert cut_words("A CAT", lowercase=True) == ["a", "cat"]
     assert cut_words("  ") == []
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_ascii_are_as_figures_were_made_with(title):
+    pattern = r"[A-Za-z]+(?:['’][A-Za-z]+)?|\d+(?:[.,]\d+)*|[^\sA-Za-z\d]"
+    assert cut_words(title) == re.findall(pattern, title)
+
+
+@given(st.text())
+def test_nothing_but_spaces_is_lost(title):
+    assert "".join(cut_words(title)) == re.sub(r"\s", "", title)
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Café naïve", ["Café", "naïve"]),
+        ("Iași, 1918", ["Iași", ",", "1918"]),
+        ("l’été d'Ève", ["l’été", "d'Ève"]),
+        ("cafe\u0301s", ["cafe\u0301s"]),
+        ("Война и мир", ["Война", "и", "мир"]),
+        ("हिन्दी", ["हिन्दी"]),
+        ("yes\N{GRINNING FACE}no", ["yes", "\N{GRINNING FACE}", "no"]),
+        ("\u0301a", ["\u0301", "a"]),
+    ],
+)
+def test_words_of_any_letters_stay_whole(title, words):
+    assert cut_words(title) == words
 
 
 def test_pairs_are_different_words():

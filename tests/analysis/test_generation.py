@@ -121,6 +121,37 @@ def test_a_title_does_not_depend_on_what_was_drawn_beside_it_but_for_the_seed(to
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_many_titles_are_computed_in_blocks(toy_model, monkeypatch):
+    """Each title needs a number for every word of the vocabulary: memory does not grow with their number."""
+    generator, sizes = Generator(toy_model), []
+    compute = type(toy_model.predictor).log_probabilities
+
+    def watched(self, top):
+        sizes.append(len(top))
+        return compute(self, top)
+
+    monkeypatch.setattr(type(toy_model.predictor), "log_probabilities", watched)
+    for draw in (
+        lambda n: generator.generate(n, max_words=4, seed=3),
+        lambda n: generator.generate(n, end="home", max_words=4, seed=3),
+        lambda n: generator.fill_between("the", "home", 2, n, rounds=1, seed=3),
+    ):
+        sizes.clear()
+        many = draw(300)
+        assert len(many) == 300
+        assert max(sizes) == 256
+        assert many[:256] == draw(256)
+        assert many[256:] != many[:44]  # the same generator goes on
+
+
+def test_the_smallest_temperature_is_the_likeliest_word(model):
+    for settings in ({}, {"direction": "backward"}):
+        found = Generator(model).generate(3, temperature=5e-324, max_words=5, **settings)
+        assert found == Generator(model).generate(3, top_k=1, max_words=5, **settings)
+    filled = Generator(model).fill_between("the", "home", 2, 3, temperature=5e-324)
+    assert filled == Generator(model).fill_between("the", "home", 2, 3, top_k=1)
+
+
 def test_lengths(toy_model):
     generator = Generator(toy_model)
     assert generator.generate(0) == []
@@ -144,6 +175,7 @@ def test_boundaries_are_drawn_only_where_a_title_ends(model):
         ({"top_k": 0}, "top_k=0"),
         ({"max_words": 0}, "max_words=0"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**64}, "seed=18446744073709551616"),
         ({"beginning": "the", "end": "dog"}, "fill_between draws what is between both"),
         ({"beginning": "the", "direction": "backward"}, "direction='backward': forward goes on from a beginning"),
         ({"end": "dog", "direction": "forward"}, "direction='forward'"),

@@ -74,3 +74,23 @@ def test_seed_is_checked(toy_model):
 def test_a_title_that_is_no_list_of_tokens_is_named(toy_model, wrong):
     with pytest.raises(ElmoHelpersError, match="titles: number 1"):
         find_occurrences(Encoder(toy_model), [["the"], wrong], "the")
+
+
+def test_titles_of_arrays_are_taken_as_lists_are(toy_model):
+    encoder = Encoder(toy_model)
+    found, wanted = (find_occurrences(encoder, titles, "the") for titles in (map(np.array, TITLES), TITLES))
+    assert found.titles == wanted.titles
+    np.testing.assert_array_equal(found.layers, wanted.layers)
+    table = np.array([["the", "cat"], ["a", "dog"]])
+    assert find_occurrences(encoder, table, np.str_("the")).titles == [["the", "cat"]]
+    with pytest.raises(ElmoHelpersError, match="titles: number 0"):
+        find_occurrences(encoder, [table], "the")
+
+
+def test_the_encoder_and_the_word_are_checked(toy_model):
+    for wrong in (None, toy_model, "english-titles"):
+        with pytest.raises(ElmoHelpersError, match=r"^encoder=.*: expected an Encoder"):
+            find_occurrences(wrong, TITLES, "the")
+    for wrong in (None, 3, b"the", ["the"]):
+        with pytest.raises(ElmoHelpersError, match=r"^word=.*: expected a string"):
+            find_occurrences(Encoder(toy_model), TITLES, wrong)

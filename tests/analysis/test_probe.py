@@ -71,3 +71,57 @@ def test_bad_shapes():
         learn_mix(np.zeros((4, 2), dtype=np.float32), np.zeros(4, dtype=int))
     with pytest.raises(ElmoHelpersError, match="at least 1"):
         learn_mix(np.zeros((0, 2, 3), dtype=np.float32), np.zeros(0, dtype=int))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_classes": 0},
+        {"n_classes": 2.5},
+        {"n_classes": 2**62},
+        {"epochs": 0},
+        {"epochs": None},
+        {"batch_size": 0},
+        {"learning_rate": 0},
+        {"learning_rate": np.inf},
+        {"learning_rate": "fast"},
+        {"weight_decay": -1},
+        {"weight_decay": np.nan},
+        {"seed": -1},
+        {"seed": 2**64},
+        {"seed": 0.5},
+    ],
+    ids=repr,
+)
+def test_settings_that_are_none(rng, wrong):
+    layers, labels = task(rng, 1)
+    ((name, value),) = wrong.items()
+    with pytest.raises(ElmoHelpersError, match=rf"^{name}={value!r}: ".replace("'", ".")):
+        learn_mix(layers, labels, **wrong)
+
+
+def test_labels_of_any_dtype_up_to_what_fits(rng):
+    layers, labels = task(rng, 1)
+    wanted = learn_mix(layers, labels, epochs=1).linear.weight
+    for dtype in (np.int8, np.uint64):
+        assert torch.equal(learn_mix(layers, labels.astype(dtype), epochs=1).linear.weight, wanted)
+    huge = labels.astype(np.uint64) + np.uint64(2**63)
+    with pytest.raises(ElmoHelpersError, match=r"^n_classes=9223372036854775811: .* more memory"):
+        learn_mix(layers, huge)
+    with pytest.raises(ElmoHelpersError, match=r"^labels: .*below n_classes=3, and got uint64 from 92"):
+        learn_mix(layers, huge, n_classes=3)
+    with pytest.raises(ElmoHelpersError, match=r"^labels: .* numbers from 0, and got int64 from -1 to 1\.$"):
+        learn_mix(layers, labels - 1)
+
+
+def test_what_cannot_be_predicted(rng):
+    layers, labels = task(rng, 1)
+    classifier = learn_mix(layers, labels, epochs=1)
+    assert classifier.predict(layers[:0]).shape == (0,)
+    assert (classifier.predict(layers.astype(np.float64)) == classifier.predict(layers)).all()
+    for wrong in (layers[:, :2], layers[..., :7], np.zeros((2, 3, 9))):
+        with pytest.raises(ElmoHelpersError, match=r"^layers: expected .* L and dim \(3, 8\), .* and got \("):
+            classifier.predict(wrong)
+    for wrong in (layers[0], None, "layers", [["a"]], layers * np.nan, np.full((2, 3, 8), 1e300)):
+        with pytest.raises(ElmoHelpersError, match=r"^layers: expected"):
+            classifier.predict(wrong)

@@ -102,3 +102,24 @@ def test_what_cannot_be_scored(toy_model, toy_corpus):
     config = BiLMConfig(**{**toy_model.config.__dict__, "softmax": "none"})
     with pytest.raises(ElmoHelpersError, match="no softmax"):
         Scorer(BiLM(config, toy_corpus.vocabulary))
+
+
+def test_scores_are_equal_to_themselves_alone(toy_model):
+    one, two = Scorer(toy_model).score(["the cat sat", "the cat sat"])
+    assert one == one
+    assert one != two
+    assert len({one, two}) == 2
+
+
+def test_more_underscores_are_the_same_gap(toy_model):
+    scorer = Scorer(toy_model)
+    wanted = scorer.fill("the ___ sat")
+    for line in ("____", "______", "_" * 20):
+        assert scorer.fill(f"the {line} sat") == wanted
+        assert scorer.fill(["the", line, "sat"]) == wanted
+        with pytest.raises(ElmoHelpersError, match="found it 2 times"):
+            scorer.fill(f"the {line} sat {line}")
+    for title in ("the __ sat", ["the", "__", "sat"], ["the", "a____", "sat"]):
+        with pytest.raises(ElmoHelpersError, match="found it 0 times"):
+            scorer.fill(title)
+    assert scorer.fill("the .* sat", gap=".*") == wanted  # another gap is taken by its letters

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from elmo_helpers import ElmoHelpersError
@@ -75,6 +77,43 @@ def test_threshold_is_the_best_quantile():
     assert f1(scores > threshold, labels) == max(f1(scores > cut, labels) for cut in cuts)
 
 
+@given(st.integers(0, 2**32), st.integers(1, 40), st.integers(2, 80))
+def test_threshold_of_few_labels_is_one_of_60_quantiles(seed, n_positive, n):
+    """Where up to half of the labels are 1, it is the first of them with the best F1; figures were made so."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) < min(n_positive, n // 2)).astype(int)
+    scores = rng.normal(size=n).round(1).astype(np.float32)
+    cuts = np.quantile(scores, np.linspace(0.5, 0.995, 60))
+    assert best_threshold(scores, labels) == cuts[np.argmax([f1(scores > cut, labels) for cut in cuts])]
+
+
+@pytest.mark.parametrize("share", [0.55, 0.7, 0.82, 0.95, 0.999, 1])
+def test_threshold_of_many_labels_lets_as_many_be_tagged(rng, share):
+    scores = rng.permutation(1000).astype(np.float32)
+    labels = (scores >= 1000 * (1 - share)).astype(int)
+    threshold = best_threshold(scores, labels)
+    assert np.mean(scores > threshold) == pytest.approx(share, abs=0.005)
+    assert f1(scores > threshold, labels) > 0.99
+    noise = rng.normal(size=1000)  # scores that say nothing: all are tagged
+    assert f1(noise > best_threshold(noise, labels), labels) >= f1(labels >= 0, labels)
+
+
+def test_many_words_to_be_tagged(rng):
+    layers, labels = task(rng, 1)
+    tagger = LinearTagger.fit(layers[:2000], 1 - labels[:2000])
+    assert f1(tagger.predict(layers[2000:]), 1 - labels[2000:]) > 0.95
+
+
+def test_without_a_word_to_be_tagged_nothing_is(rng, tmp_path):
+    layers, labels = task(rng, 1, 300)
+    tagger = LinearTagger.fit(layers, 0 * labels, epochs=1)
+    tagger.save(tmp_path / "none.safetensors")
+    for some in (tagger, LinearTagger.load(tmp_path / "none.safetensors")):
+        assert np.isfinite(some.threshold)
+        assert not some.predict(1e6 * layers).any()
+        assert not some.predict(-1e6 * layers).any()
+
+
 def test_a_column_that_never_changes(rng):
     layers, labels = task(rng, 1)
     layers[:, :, 0] = 3
@@ -103,6 +142,8 @@ def test_inputs_that_cannot_be_learned(rng):
         LinearTagger.fit(layers, labels, epochs=0)
     with pytest.raises(ElmoHelpersError, match=r"^learn_shares="):
         LinearTagger.fit(layers, labels, learn_shares="yes")
+    with pytest.raises(ElmoHelpersError, match=r"^seed=18446744073709551616"):
+        LinearTagger.fit(layers, labels, seed=2**64)
 
 
 def test_other_layers_than_learned(rng):
@@ -122,6 +163,17 @@ def test_saved_and_loaded_it_scores_the_same(rng, tmp_path):
     assert (again.threshold, again.shares) == (tagger.threshold, tagger.shares)
 
 
+def test_a_loaded_tagger_does_not_hang_on_its_file(rng, tmp_path):
+    layers, labels = task(rng, 1, 50)
+    path = tmp_path / "tagger.safetensors"
+    LinearTagger.fit(layers, labels, epochs=1).save(path)
+    tagger = LinearTagger.load(path)
+    before = tagger.scores(layers)
+    with path.open("r+b") as file:  # the same file, written over
+        file.write(bytes(path.stat().st_size))
+    assert (tagger.scores(layers) == before).all()
+
+
 def test_files_that_hold_no_tagger(rng, tmp_path):
     path = tmp_path / "tagger.safetensors"
     with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it cannot be read"):
@@ -129,6 +181,8 @@ def test_files_that_hold_no_tagger(rng, tmp_path):
     path.write_bytes(b"nothing of the kind")
     with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it cannot be read"):
         LinearTagger.load(path)
+    with pytest.raises(ElmoHelpersError, match="it is a directory"):
+        LinearTagger.load(tmp_path)
     save_file({"weights": torch.ones(3)}, path)
     with pytest.raises(ElmoHelpersError, match=r"tagger\.safetensors: it holds no tagger"):
         LinearTagger.load(path)
@@ -139,6 +193,9 @@ def test_files_that_hold_no_tagger(rng, tmp_path):
     [
         {"mean": torch.full((3, 6), torch.nan)},
         {"deviation": torch.zeros(3, 6)},
+        {"mean": torch.full((3, 6), 1e300, dtype=torch.float64)},  # finite, and beyond float32
+        {"deviation": torch.full((3, 6), 1e-60, dtype=torch.float64)},  # above 0, and 0 in float32
+        {"threshold": torch.tensor(torch.inf, dtype=torch.float64)},
         {"linear.weight": torch.ones(1, 7)},
         {"threshold": torch.ones(2)},
         {"more": torch.ones(1)},

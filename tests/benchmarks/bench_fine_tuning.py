@@ -49,7 +49,7 @@ def of_the_notebook(characters: CharacterVocabulary) -> BiLMConfig:
     """The size of notebook 04, spelled in other characters."""
     config = BiLMConfig.preset("tutorial")
     cnn = replace(config.char_cnn, scheme=characters.scheme, max_characters=characters.max_characters, embedding_dim=16)
-    return replace(config, char_cnn=cnn, skip_connections=True, dropout=0.1, n_negatives=2048)
+    return replace(config, char_cnn=cnn, skip_connections=True, dropout=0.0, n_negatives=2048)
 
 
 def main() -> None:

@@ -90,7 +90,7 @@ def contexts(notebook: Notebook) -> Locator:
 
 def search(notebook: Notebook) -> Locator:
     title = notebook.field("Title")
-    notebook.type(title, "We need more ships.")
+    notebook.type(title, "The state of our union is strong.")
     return notebook.around(title)
 
 

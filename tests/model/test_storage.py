@@ -229,3 +229,11 @@ def test_numbers_of_eight_bits_are_refused(toy_model, tmp_path):
     save_file(weights, tmp_path / "model" / "model.safetensors")
     with pytest.raises(ElmoHelpersError, match=r"softmax.bias: found torch.float8_e4m3fn"):
         BiLM.load(tmp_path / "model")
+
+
+def test_a_directory_in_place_of_the_weights_is_called_one(toy_model, tmp_path):
+    toy_model.save(tmp_path / "model")
+    (tmp_path / "model" / "model.safetensors").unlink()
+    (tmp_path / "model" / "model.safetensors").mkdir()
+    with pytest.raises(ElmoHelpersError, match=r"model\.safetensors is damaged .*it is a directory"):
+        BiLM.load(tmp_path / "model")

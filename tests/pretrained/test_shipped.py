@@ -103,6 +103,12 @@ def test_an_unknown_name_says_which_there_are(toy_titles, load):
         load("toy-title")
 
 
+@pytest.mark.parametrize("load", [load for where, load in PLACES.items() if where != "a path"])
+def test_an_empty_name_is_told_so(toy_titles, load):
+    with pytest.raises(ElmoHelpersError, match="='': the name is empty"):
+        load("")
+
+
 def test_without_a_name_the_default_one_is_read(toy_titles, monkeypatch):
     assert ElmoVectorizer().model == "english-titles"
     assert spacy.blank("en").add_pipe("elmo")._source == "english-titles"

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from elmo_helpers import ElmoHelpersError
-from elmo_helpers.training.checkpoint import has_checkpoint, read_checkpoint, write_checkpoint
+from elmo_helpers.training.checkpoint import has_checkpoint, read_checkpoint, seed_random_state, write_checkpoint
 
 
 @pytest.fixture
@@ -67,3 +67,21 @@ def test_sums_are_those_of_sha256sum(folder):
         digest, name = line.split("  ")
         assert hashlib.sha256((folder / "step-000000015" / name).read_bytes()).hexdigest() == digest
     assert json.loads((folder / "step-000000015" / "checkpoint.json").read_text())["progress"] == 15
+
+
+def test_a_directory_in_place_of_the_state_is_damage(folder):
+    state = folder / "step-000000015" / "state.safetensors"
+    state.unlink()
+    state.mkdir()
+    with pytest.raises(ElmoHelpersError, match=r"directory.*step-000000010, the one before it"):
+        read_checkpoint(folder)
+
+
+def test_the_highest_seed_has_one_for_each_process():
+    drawn = []
+    with torch.random.fork_rng(devices=[]):
+        for seed in (2**64 - 1, 2**64 - 1 + 1, 0):
+            seed_random_state(seed, torch.device("cpu"))
+            drawn.append(torch.rand(4))
+    assert not torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[1], drawn[2])

@@ -1,6 +1,7 @@
 """Training: what can be learned is learned, what cannot is not, and the same seed gives the same model."""
 
 import math
+import re
 import threading
 import time
 from collections import Counter
@@ -15,6 +16,7 @@ import torch
 from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import BiLM, BiLMConfig, ElmoHelpersError, TrainingConfig, evaluate, fine_tune, train
 from elmo_helpers.model.precision import has_bf16
+from elmo_helpers.pretrained import shipped
 from elmo_helpers.training import loop as loop_module
 from elmo_helpers.training.batching import Batch
 from elmo_helpers.training.optimization import clip_gradients
@@ -173,6 +175,58 @@ def test_loss_that_is_not_finite_stops(toy_corpus, toy_model):
         toy_model.softmax.bias[5] = math.nan
     with pytest.raises(ElmoHelpersError, match=r"loss is nan at step 1 \(titles .*\): lower learning_rate"):
         fine_tune(toy_model, toy_corpus, progress=False)
+
+
+def test_what_a_run_that_failed_has_kept(toy_corpus, tmp_path):
+    """The model of an earlier run in the directory is not told to be its own."""
+    settings, keywords = TrainingConfig(epochs=3), {"directory": tmp_path, "progress": False}
+
+    def spoil(loop):
+        with torch.no_grad():
+            loop.model.softmax.bias[5] = math.nan
+
+    def spoil_when_measured(loop):
+        if loop.progress.best is not None:
+            spoil(loop)
+
+    at_once = SimpleNamespace(begin=spoil)
+    with pytest.raises(ElmoHelpersError, match="loss is nan at step 1 ") as alone:
+        train(toy_corpus, TINY, settings, callback=at_once, **keywords)
+    assert "Kept" not in str(alone.value)
+    assert "model in" not in str(alone.value)
+    train(toy_corpus, TINY, settings, **keywords)
+    with pytest.raises(ElmoHelpersError, match="loss is nan at step 1 ") as after_another:
+        train(toy_corpus, TINY, settings, callback=at_once, **keywords)
+    assert str(after_another.value).endswith(f" The model in {tmp_path} is an earlier run's.")
+    assert "Kept" not in str(after_another.value)
+    with pytest.raises(ElmoHelpersError, match=f"Kept: the best model so far is in {re.escape(str(tmp_path))}"):
+        train(toy_corpus, TINY, settings, callback=spoil_when_measured, **keywords)
+
+
+def test_a_run_does_not_take_the_place_of_its_own_start(toy_model, toy_corpus, tmp_path, monkeypatch):
+    toy_model.save(tmp_path / "base")
+    (tmp_path / "link").symlink_to(tmp_path / "base")
+    toy_model.save(tmp_path / "shipped" / "toy-titles")
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr(shipped, "_FOLDER", tmp_path / "shipped")
+    monkeypatch.chdir(tmp_path / "here")
+    before = sorted(tmp_path.rglob("*"))
+    for start, directory in [
+        (tmp_path / "base", tmp_path / "base"),
+        (str(tmp_path / "link"), tmp_path / "base"),
+        ("../base", tmp_path / "link"),
+        ("toy-titles", "toy-titles"),  # by that name the run's own model would be read from then on
+        ("toy-titles", tmp_path / "here" / "toy-titles"),
+        ("toy-titles", tmp_path / "shipped" / "toy-titles"),
+    ]:
+        for overwrite in (False, True):
+            with pytest.raises(ElmoHelpersError, match=r"directory: .* name another directory") as caught:
+                fine_tune(start, toy_corpus, directory=directory, overwrite=overwrite, progress=False)
+            assert str(start) in str(caught.value)
+    assert sorted(tmp_path.rglob("*")) == before
+    settings = TrainingConfig(steps=1)
+    assert fine_tune("toy-titles", toy_corpus, settings, directory="other", progress=False).finished
+    assert fine_tune("toy-titles", toy_corpus, settings, directory="other", resume=True, progress=False).finished
 
 
 def test_weights_that_are_not_finite_are_not_saved(toy_corpus, tmp_path):
