@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 04 · Train, encode, mix
 #
-# The model of notebook 03 learns from all titles. Then it writes titles of its own, and its layers become vectors of
+# The model of notebook 03 learns from the training titles. Then it writes titles of its own, and its layers become vectors of
 # words and of titles that you can search and draw.
 
 # %% [markdown]
@@ -93,10 +93,10 @@ meanings = ["filters, F", "token vector, D", "LSTM cell, H", "output of a direct
 pd.DataFrame(rows, index=meanings).T
 
 # %% [markdown]
-# We take its sizes, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name: skip
-# connections add what goes into a layer to what comes out; no dropout, which would hide a part of the numbers while
-# training; and the loss compares each answer with 2,048 words drawn anew (*negatives*) in place of all. The learning rate
-# rises at first and then falls along a cosine.
+# We take its sizes, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name. Skip
+# connections add layer 1's output to layer 2's. Dropout, which hides a part of the numbers while training, is off. To save
+# time, the loss compares each answer with 2,048 words drawn anew in place of all. The learning rate rises at first and
+# then falls along a cosine.
 
 # %%
 from elmo_helpers import TrainingConfig
@@ -131,9 +131,9 @@ counting = {
 on_valid = {name: m.evaluate(valid_titles).perplexity for name, m in counting.items()}
 
 # %% [markdown]
-# One call trains and saves the best model so far. On the left you see the training loss, over a
-# sample of the words: it only says that learning goes on. On the right is the fair comparison, exact, on
-# *valid*. Look when the biLM passes the bigram.
+# One call trains, in three to six minutes, and saves the best model so far. On the left you see the training loss, over a
+# sample of the words: it only says that learning goes on. On the right is the exact comparison, on
+# *valid*. Watch where the biLM passes the bigram.
 
 # %%
 from elmo_helpers import train
@@ -169,7 +169,7 @@ say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of wor
 # %% [markdown]
 # ## 2 · Tweak it
 #
-# What is each setting worth? Each row is a run of its own, all else as above, measured apart (perplexity on *test*):
+# What is each setting worth? Each row is a run of its own, all else as above, measured apart on one thread (on *test*):
 #
 # changed | perplexity
 # ---|---
@@ -179,7 +179,7 @@ say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of wor
 # characters one-hot, not learned | 123.5
 # LSTM cells of twice the size | 105.4
 #
-# So first take larger cells, which need more time. Dropout costs: in three passes nothing is learned by heart.
+# Skip connections are worth most. Next, enlarge the cells, which takes more time. Learned characters hardly matter.
 #
 # With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
 # a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
@@ -218,7 +218,7 @@ for direction in ("forward", "backward"):
         print("   ", " ".join(written))
 
 # %% [markdown]
-# Neighbouring words mostly fit each other; longer stretches seldom do. With both ends given, the two directions have to agree
+# Neighbouring words mostly fit each other; longer stretches often do not. With both ends given, the two directions have to agree
 # on the words between:
 
 # %%
@@ -305,7 +305,7 @@ for titles in drawn:
     print(*natural_train.select(titles[:2]).titles, sep="\n")
 
 # %% [markdown]
-# The encoder makes all lower case. For each occurrence we take the four others with the nearest vectors, by cosine. How
+# The encoder lower-cases everything. For each occurrence we take the four others with the nearest vectors, by cosine. How
 # many of them are the same word? Two rivals count, by TF-IDF: all words of the title, or those at the places −2 to 2.
 
 # %%
@@ -340,8 +340,8 @@ for way, cosine in cosines.items():
 pd.Series(shares, name=f"the same word, of {len(found)} times 4").to_frame()
 
 # %% [markdown]
-# In layer 0 all occurrences are one point. In the layers above they part by what the word means, better than by counting,
-# though this model never saw a capital. Laid flat by the two main directions:
+# In layer 0 all occurrences are one point, so half is a guess. In the layers above they part by which word it is, better
+# than by counting, though this model never saw a capital. On their two main directions:
 
 # %% tags=["readme-train_encode"]
 from sklearn.decomposition import PCA
@@ -393,8 +393,8 @@ ContextExplorer(encoder, searched_words, "state", dates=searched.dates, seed=SEE
 # ## 6 · The vector of a title
 #
 # For a title, take the mean over its words. The old tutorial that this series began with took $[h_n \,;\, c_n]$ of each
-# layer, the hidden state and the memory of the LSTM where each direction stops reading. That is not the paper's vector;
-# the library has it as `"states"`. Both by hand, with equal shares and $\gamma = 1$:
+# layer, the hidden state and the memory of the LSTM where each direction stops reading. It is no mix as above; the
+# library has it as `"states"`. Both by hand, with equal shares and $\gamma = 1$:
 
 # %%
 with torch.no_grad():
@@ -412,9 +412,9 @@ pd.DataFrame(rows, index=["numbers", "differs from the library by"]).T
 # %% [markdown]
 # ## 7 · Nearest titles, beside counted words
 #
-# Are titles with near vectors alike? The rivals: **counted words** (TF-IDF) know nothing of order or spelling. **Layer 0**
-# knows words by their spelling alone, so what all layers add is context. **Both** is the sum of two cosines, of counted
-# words and of all layers.
+# Are titles with near vectors alike? Rivals: **counted words** (TF-IDF), which know neither order nor spelling, and
+# **layer 0**, which knows the spelling alone, so what all layers add is context. **Both** is the sum of two cosines, of
+# counted words and of all layers.
 
 # %%
 from sklearn.metrics.pairwise import cosine_similarity
@@ -448,8 +448,8 @@ columns = ["by", "cosine", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find the same words. The layers also find what says it in other words: *I trust the Congress will not delay
-# this process*. One example proves little. Language changes, so the nearest title should date from about the same time. How many years lie between a
+# Counted words find the same words. The layers also find what says it in others: *I challenge the Congress to finish the
+# job*. One example proves little. Language changes, so the nearest title should date from about the same time. How many years lie between a
 # held-out title and its nearest one, in the median?
 
 # %%
@@ -489,7 +489,7 @@ TitleSearch(encoder, searched.titles, searched.dates, **vectors)
 # ## 8 · A map of the titles
 #
 # Nobody told the model a date. Do titles of one time lie together all the same? We cut the time into four periods with
-# equally many titles, and lay a tenth of them flat. **PCA** keeps the two directions in which the vectors differ most.
+# equally many titles, and lay a tenth of those searched flat. **PCA** keeps the two directions in which the vectors differ most.
 # **t-SNE** tries to keep each title's neighbours; how far apart groups stand on it means nothing. Large marks are the
 # middles of the periods.
 
@@ -518,8 +518,8 @@ plot_groups(placed, periods, order, **look)
 plt.show()
 
 # %% [markdown]
-# The periods overlap, but their middles stand in order, so the vectors hold something of the time. Appendix C counts how
-# much, beside counted words.
+# The periods overlap, but by PCA their middles stand in order, so the vectors hold something of the time. Appendix C counts
+# how much, beside counted words.
 
 # %% [markdown]
 # ## 9 · Start from the model that ships
@@ -567,24 +567,18 @@ for name, run in starts.items():
 display(pd.Series(rows, name="perplexity on test titles").round(1).to_frame())
 
 read = int(tuned.history["tokens"].iloc[-1])
-part = read / natural_train.n_tokens
-say(f"Here each has read {read:,} tokens, {part:.0%} of what the bigram has counted.")
+of_all = read / (natural_train.n_tokens + 2 * len(natural_train))
+say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has counted.")
 
 # %% [markdown]
 # (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) Two hundred steps are too few for
-# fresh weights. After minutes on one core, measured apart on the same test titles, and fresh weights of section 1's size:
+# fresh weights. Measured apart, on one core and the same test titles; fresh weights have section 1's size:
 #
 # | start | minutes | perplexity |
 # |---|---|---|
 # | the model that ships | 3 | 112 |
 # | fresh weights | 3 | 139 |
 # | fresh weights | 10 | 110 |
-#
-# Titles that it writes, again the first of a fixed seed:
-
-# %%
-for written in Generator(tuned.model).generate(6, temperature=0.8, seed=SEED):
-    print("   ", " ".join(written))
 
 # %% [markdown]
 # ## 10 · Save, load, same vectors
@@ -607,8 +601,8 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - Whether a model has learned is seen on titles that it has not read, beside models that only count.
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
-# - A title's vector is the mean over its words. It finds what is put in other words, and counting the same words; take both.
-# - Start from the model that ships: it is in three minutes where fresh weights are after ten.
+# - A title's vector is the mean over its words. Nearest titles are nearer in time if the cosine of counted words is added.
+# - Start from the model that ships: in three minutes it is about where fresh weights are after ten.
 
 # %% [markdown]
 # ## Exercises
