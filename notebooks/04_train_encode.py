@@ -478,8 +478,10 @@ pd.Series(years, name="years").round(1).to_frame()
 # %%
 from elmo_helpers.display.widgets.title_search import TitleSearch
 
-vectors = {"vectors": of_searched.mean(1), "title": OWN_SENTENCE}
-TitleSearch(encoder, searched.titles, searched.dates, **vectors)
+vectors = {"mean": of_searched.mean(1)}
+vectors["states"] = encoder.encode(searched_words, "states")
+look = {"vectors": vectors, "title": OWN_SENTENCE}
+TitleSearch(encoder, searched.titles, searched.dates, **look)
 
 # %% [markdown]
 # In use it looks like this:
