@@ -74,9 +74,9 @@ class LiveCurve:
         with LiveCurve() as live:
             result = train(corpus, validation=valid, callback=live)
 
-    On the left the training loss of the steps so far, with any dropout; that of a sampled softmax is not
-    even an estimate of the exact loss. On the right, where there are validation titles, the exact perplexity on them.
-    The two have no axis in common, since they are not to be compared.
+    On the left the training loss of the steps so far, with any dropout; that of a sampled softmax is not even an
+    estimate of the exact loss. On the right, where there are validation titles, the exact perplexity on them. The two
+    have no axis in common, since they are not to be compared.
 
     The figure is drawn again at most once a second, and less often where drawing is slow; and at the end, so that what
     is left below the cell shows the whole run.

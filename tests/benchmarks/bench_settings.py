@@ -29,7 +29,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "characters one-hot": ({"embedding_dim": None}, {}, {}),
     "half the learning rate": ({}, {}, {"learning_rate": 4e-3, "final_learning_rate": 4e-5}),
     "six epochs": ({}, {}, {"epochs": 6}),
-    "cells of twice the size": ({}, {"hidden_dim": 128, "projection_dim": None}, {}),
+    "cells of twice the size": ({}, {"hidden_dim": 128}, {}),
     "another seed": ({}, {}, {"seed": 1}),
 }
 
