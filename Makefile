@@ -4,6 +4,8 @@ SHELL := bash
 PY := .venv/bin/python
 MADE := .venv/made
 ARGS ?=
+# Or each process would compile all that it imports once more.
+unexport PYTHONDONTWRITEBYTECODE
 # As many workers as there are cores; one that has no more tests takes over half of those that another one has left.
 PYTEST := $(PY) -m pytest -n auto --dist worksteal
 
@@ -66,8 +68,8 @@ clean:  ## remove .venv and all caches; data/ is left as it is
 .venv/ray: $(MADE) requirements-ray.txt
 	@$(PY) -m pip install --disable-pip-version-check --quiet -r requirements-ray.txt && touch $@
 
-# Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors. It would
-# compile on one core, so all of them do that behind it; packages have some files that no Python 3.11 can compile.
+# Of what pip prints, the lines about requirements.txt itself and about large downloads are shown, and all errors. It
+# would compile every module of every package; Python compiles those that are imported.
 $(MADE): requirements.txt pyproject.toml
 	@set -o pipefail; \
 	if [ ! -e $(MADE) ]; then \
@@ -86,5 +88,4 @@ $(MADE): requirements.txt pyproject.toml
 	  /^ *Downloading .*([0-9][0-9][0-9]\.[0-9] MB|GB)/ {print "    " $$0} \
 	  /^Installing collected/ {print "  installing"} \
 	  {fflush()}' && \
-	{ $(PY) -m compileall -qq -j 0 .venv/lib/python*/site-packages 2> /dev/null || true; } && \
 	pwd -P > $(MADE) && echo ".venv is ready"

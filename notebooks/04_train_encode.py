@@ -34,17 +34,17 @@ NATURAL = "../data/processed_utf8"  # the same titles in natural case, as in not
 MODELS = "../data/models"  # where models are saved
 SEED = 0  # of every random choice below
 PRESET = "tutorial"  # sizes of the model; the next line changes some settings
-CHANGES = {"skip_connections": True, "dropout": 0.0, "n_negatives": 2048}
+CHANGES = {"skip_connections": True, "dropout": 0.0, "n_negatives": 1024}
 EPOCHS = 3  # passes over the training titles
 TRAINING = {"learning_rate": 8e-3, "final_learning_rate": 8e-5, "warmup_steps": 200}
 WORD = "may"  # a word that is another with a capital; looked at in many sentences
 OWN_SENTENCE = "I ask the Congress to pass this bill."  # yours, to find neighbours of
-FINE_TUNE_STEPS = 200  # from the model that ships, and as many from fresh weights
+FINE_TUNE_STEPS = 150  # from the model that ships, and as many from fresh weights
 
 # %%
 import importlib.metadata
 import json
-from collections import defaultdict
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +95,7 @@ pd.DataFrame(rows, index=meanings).T
 # %% [markdown]
 # We take its sizes, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name. Skip
 # connections add layer 1's output to layer 2's. Dropout, which hides a part of the numbers while training, is off. To save
-# time, the loss compares each answer with 2,048 words drawn anew in place of all. The learning rate rises at first and
+# time, the loss compares each answer with 1,024 words drawn anew in place of all. The learning rate rises at first and
 # then falls along a cosine.
 
 # %%
@@ -173,13 +173,15 @@ say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of wor
 #
 # changed | perplexity
 # ---|---
-# nothing | 123.0
+# nothing | 123.2
+# 512 drawn words, not 1,024 | 124.3
 # dropout of a tenth | 127.8
 # no skip connections | 144.7
 # characters one-hot, not learned | 123.5
 # LSTM cells of twice the size | 105.4
 #
-# Skip connections are worth most. Next, enlarge the cells, which takes more time. Learned characters hardly matter.
+# Skip connections are worth most. Next, enlarge the cells, which takes more time. Learned characters and more drawn words
+# hardly matter.
 #
 # With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
 # a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
@@ -280,26 +282,31 @@ from elmo_helpers import CharacterVocabulary, TextConfig
 characters, cased = CharacterVocabulary("utf8", 50), TextConfig(lowercase=False)
 natural = prepare_corpus(TITLES, NATURAL, characters=characters, text=cased)
 natural_train, natural_valid, natural_test = (natural.split(name) for name in parts)
-having = defaultdict(set)  # the titles that have a word behind their first one
+often = Counter()  # titles that have a word behind their first one
 for i in range(len(natural_train)):
-    for w in natural_train.words(i)[1:]:
-        having[w].add(i)
+    often.update(set(natural_train.words(i)[1:]))
 
 
-def both_forms(w):
-    """The titles with a word in small letters and those with a capital."""
-    small, capital = having[w], having[w.capitalize()]
-    return small - capital or small, capital - small
+def how_often(w):
+    """How many titles have a word in small letters, and how many with a capital."""
+    return (often[w], often[w.capitalize()]) if w != w.capitalize() else (often[w], 0)
+
+
+word = WORD
+if min(how_often(word)) < 20:  # in your titles another one is better
+    word = max([*often], key=lambda w: (min(how_often(w)), often[w]))
 
 
 # %%
-def how_often(w):
-    return min(map(len, both_forms(w))), len(having[w])
+def titles_with(form):
+    """The titles with one form of the word, behind the first place, and not the other."""
+    both, n = {word, word.capitalize()}, len(natural_train)
+    return [i for i in range(n) if both & {*natural_train.words(i)[1:]} == {form}]
 
 
-word = WORD if min(how_often(WORD)) >= 20 else max([*having], key=how_often)
 rng = np.random.default_rng(SEED)
-drawn = [rng.permutation(sorted(titles))[:200] for titles in both_forms(word)]
+titles_of = [titles_with(form) for form in (word, word.capitalize())]
+drawn = [rng.permutation(titles)[:200].astype(int) for titles in titles_of]
 n = max(20, min(map(len, drawn)))  # of each
 for titles in drawn:
     print(*natural_train.select(titles[:2]).titles, sep="\n")
@@ -314,7 +321,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from elmo_helpers.analysis.nearest import unit_rows
 from elmo_helpers.analysis.occurrences import find_occurrences
 
-rows = np.concatenate([titles[:n] for titles in drawn]).astype(int)
+rows = np.concatenate([titles[:n] for titles in drawn])
 lower = encoder.tokenize([natural_train.titles[i] for i in rows])
 found = find_occurrences(encoder, lower, word.lower())
 is_capital = np.isin(rows[found.rows], drawn[1])
@@ -354,9 +361,8 @@ n_layers = len(found.layers) - 1
 for i, ax in enumerate(figure(n_layers, width=9.0, height=3.4), start=1):
     flat = PCA(2, svd_solver="full").fit_transform(found.layers[i])
     title_of_map = f"“{word.lower()}” in lower case, layer {i}"
-    plot_groups(flat, forms, sorted(set(forms)), title=title_of_map, ax=ax)
-    if i < n_layers:
-        ax.get_legend().remove()  # all have the same
+    look = {"title": title_of_map, "legend": i == n_layers, "ax": ax}
+    plot_groups(flat, forms, sorted(set(forms)), **look)
 plt.show()
 
 # %% [markdown]
@@ -413,8 +419,7 @@ pd.DataFrame(rows, index=["numbers", "differs from the library by"]).T
 # ## 7 · Nearest titles, beside counted words
 #
 # Are titles with near vectors alike? Rivals: **counted words** (TF-IDF), which know neither order nor spelling, and
-# **layer 0**, which knows the spelling alone, so what all layers add is context. **Both** is the sum of two cosines, of
-# counted words and of all layers.
+# **layer 0**, which knows the spelling alone, so what all layers add is context. And the cosines of two ways can be added.
 
 # %%
 from sklearn.metrics.pairwise import cosine_similarity
@@ -432,7 +437,9 @@ def likeness(words):
         "layer 0": cosine_similarity(layers[:, 0], of_searched[:, 0]),
         "all layers": cosine_similarity(layers.mean(1), of_searched.mean(1)),
     }
-    return cosines | {"both": cosines["counted words"] + cosines["all layers"]}
+    for name in ("layer 0", "all layers"):
+        cosines[f"counted words + {name}"] = cosines["counted words"] + cosines[name]
+    return cosines
 
 
 # %% [markdown]
@@ -448,13 +455,13 @@ columns = ["by", "cosine", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find the same words. The layers also find what says it in others: *I challenge the Congress to finish the
-# job*. One example proves little. Language changes, so the nearest title should date from about the same time. How many years lie between a
+# Counted words find the same words; the layers also sentences that ask for something in other words. One example proves
+# little. Language changes, so the nearest title should date from about the same time. How many years lie between a
 # held-out title and its nearest one, in the median?
 
 # %%
 held_out = corpus.select(np.flatnonzero(~np.isin(corpus.rows, train_titles.rows)))
-held_out = held_out.select(np.sort(rng.permutation(len(held_out))[:1_500]))
+held_out = held_out.select(np.sort(rng.permutation(len(held_out))[:3_000]))
 
 
 def years_to(found):
@@ -470,17 +477,17 @@ for name, cosines in likeness(words_held_out).items():
 pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
-# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better still, and both together are
-# best: they know different things.
+# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better still, and together with
+# vectors it is best. There layer 0 gives nearly all: what helps is that words of like spelling are near.
 #
-# With a running kernel, search for a title of yours:
+# With a running kernel, search for a title of yours, and set how much the counted words share in it:
 
 # %%
 from elmo_helpers.display.widgets.title_search import TitleSearch
 
 vectors = {"mean": of_searched.mean(1)}
 vectors["states"] = encoder.encode(searched_words, "states")
-look = {"vectors": vectors, "title": OWN_SENTENCE}
+look = {"vectors": vectors, "counted": counted, "title": OWN_SENTENCE}
 TitleSearch(encoder, searched.titles, searched.dates, **look)
 
 # %% [markdown]
@@ -491,12 +498,12 @@ TitleSearch(encoder, searched.titles, searched.dates, **look)
 # ## 8 · A map of the titles
 #
 # Nobody told the model a date. Do titles of one time lie together all the same? We cut the time into four periods with
-# equally many titles, and lay a tenth of those searched flat. **PCA** keeps the two directions in which the vectors differ most.
+# equally many titles, and lay 1,000 of those searched flat. **PCA** keeps the two directions in which the vectors differ most.
 # **t-SNE** tries to keep each title's neighbours; how far apart groups stand on it means nothing. Large marks are the
 # middles of the periods.
 
 # %%
-marked = rng.permutation(len(searched))[: len(searched) // 10]
+marked = rng.permutation(len(searched))[:1_000]
 dates = pd.Series(searched.dates[marked])
 quarter = pd.qcut(dates, 4, duplicates="drop") if dates.notna().any() else dates
 periods = [f"{q.left:%Y} to {q.right:%Y}" if pd.notna(q) else "other" for q in quarter]
@@ -513,10 +520,10 @@ tsne = TSNE(2, perplexity=min(30, (len(x_map) - 1) / 3), init="pca", random_stat
 with threadpool_limits(1):  # more threads add in another order: another map
     placed = tsne.fit_transform(x_map)
 left, right = figure(2, width=11.0, height=4.2)
-look = {"ordered": True, "title": "Titles by period: PCA", "ax": left}
-plot_groups(flat, periods, order, **look).get_legend().remove()  # both have the same
-look |= {"title": "The same by t-SNE", "axis_name": "t-SNE", "ax": right}
-plot_groups(placed, periods, order, **look)
+look = {"title": "Titles by period: PCA", "legend": False, "ax": left}
+plot_groups(flat, periods, order, ordered=True, **look)
+look = {"title": "The same by t-SNE", "axis_name": "t-SNE", "ax": right}
+plot_groups(placed, periods, order, ordered=True, **look)
 plt.show()
 
 # %% [markdown]
@@ -573,7 +580,7 @@ of_all = read / (natural_train.n_tokens + 2 * len(natural_train))
 say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has counted.")
 
 # %% [markdown]
-# (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) Two hundred steps are too few for
+# (Another vocabulary than in section 1: perplexities compare with the bigram here alone.) So few steps are too few for
 # fresh weights. Measured apart, on one core and the same test titles; fresh weights have section 1's size:
 #
 # | start | minutes | perplexity |
@@ -603,7 +610,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - Whether a model has learned is seen on titles that it has not read, beside models that only count.
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
-# - A title's vector is the mean over its words. Nearest titles are nearer in time if the cosine of counted words is added.
+# - A title's vector is the mean over its words. To find titles, add the cosine of counted words.
 # - Start from the model that ships: in three minutes it is about where fresh weights are after ten.
 
 # %% [markdown]
@@ -611,9 +618,9 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 #
 # 1. Set `WORD` to "state", "general" or "act". How are they told apart?
 # 2. Add `"feed": "streams"` to `TRAINING`, which carries the state on from title to title. Why are the counting models
-#    no fair rivals now?
-# 3. Subtract from each vector of section 7 the mean of all searched ones before the cosine is taken. Do the years fall,
-#    for all layers and for both?
+#    no fair rivals now? (They know nothing of the title before.)
+# 3. Subtract from each vector of section 7 the mean of all searched ones. Do the years fall? (Hardly; and in the sums
+#    the vectors now outweigh the words.)
 
 # %% [markdown]
 # ## Where to go next

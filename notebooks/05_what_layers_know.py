@@ -32,15 +32,17 @@ PROCESSED = "../data/processed_utf8"  # the corpus of these titles, in natural c
 MODEL = "english-titles"  # a model that ships; or the directory of yours
 SEED = 0  # of every random choice below
 FEW_LABELS = 50  # examples that each classifier of section 1 learns from
-DRAWS = 5  # how often it learns, each time from other examples
-TEST_EXAMPLES = 600  # of each pair of words, at most
+PAIRS, TEST_EXAMPLES = 4, 600  # pairs of words of each kind; of each pair, at most
 LABELS = [50, 200, 1000, 4000]  # labelled titles that the taggers learn from
 TEST_TITLES = 1000  # titles that they are tested on
 OWN_LINE = "In peace as in war we need a strong free and honest government"  # yours
+OWN_LABELS = [50, 200, 1000, 2000]  # words that a tagger of four classes learns from
+OWN_TITLE = "Brave men slowly climb steep hills"  # yours, for that tagger
 
 # %%
 import importlib.metadata
 from collections import Counter, defaultdict
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -159,7 +161,7 @@ def counting(C=1.0):
 # %%
 def right_answers(pair):
     """The share of right answers of each way to read, for one pair of words."""
-    learn = one_spelling(seen, pair, seed=SEED)[: FEW_LABELS * DRAWS]
+    learn = one_spelling(seen, pair, seed=SEED)[: FEW_LABELS * 5]
     test = one_spelling(unseen, pair, seed=SEED)[:TEST_EXAMPLES]
     draws = [learn[i : i + FEW_LABELS] for i in range(0, len(learn), FEW_LABELS)]
     draws = [draw for draw in draws if len({e.label for e in draw}) == 2]
@@ -185,8 +187,9 @@ from elmo_helpers.display.layer_plots import plot_by_layer
 
 tables = {}
 for kind, pairs in kinds.items():
-    of_pairs = {"/".join(pair): right_answers(pair) for pair in pairs}
-    tables[kind] = pd.DataFrame({pair: s for pair, s in of_pairs.items() if s})
+    answered = (("/".join(pair), right_answers(pair)) for pair in pairs)
+    frequent = ((pair, right) for pair, right in answered if right)
+    tables[kind] = pd.DataFrame(dict(islice(frequent, PAIRS)))
     table = tables[kind].assign(mean=tables[kind].mean(axis=1))
     display(Markdown(f"Two words {kind}:"), table.map("{:.0%}".format))
 means = {kind: of.mean(axis=1).to_dict() for kind, of in tables.items() if of.size}
@@ -265,10 +268,8 @@ names = ["verb" if verbs[i] else "noun" for i in mine]
 classes = [f"{name}, “{form}”" for name, form in zip(names, forms)]
 for i, ax in enumerate(figure(L, width=9.5, height=3.4), start=1):
     points = PCA(2, svd_solver="full").fit_transform(x_uses[mine, i])
-    title = f"“{word}” in layer {i}"
-    plot_groups(points, classes, sorted(set(classes)), title=title, ax=ax)
-    if i < L:
-        ax.get_legend().remove()  # all have the same
+    look = {"title": f"“{word}” in layer {i}", "legend": i == L, "ax": ax}
+    plot_groups(points, classes, sorted(set(classes)), **look)
 plt.show()
 
 # %% [markdown]
@@ -390,30 +391,27 @@ static = TruncatedSVD(min(100, len(names) - 1), random_state=SEED).fit_transform
 
 
 # %%
-def around(part, vectors_of):
-    """Vectors of five words, two before to two behind, for each word: (n, 1, …)"""
-    rows = []
-    for title in part:
-        x = np.pad(vectors_of(title.tokens), ((2, 2), (0, 0)))
-        five = [x[i : i + len(title.tokens)] for i in range(5)]
+def around(vectors, part):
+    """Of the vector of each word, (n, …), those of two before to two behind: (n, 1, …)"""
+    rows, ends = [], np.cumsum([len(title.tokens) for title in part])
+    for of_title in np.split(vectors, ends[:-1]):
+        x = np.pad(of_title, ((2, 2), (0, 0)))
+        five = [x[i : i + len(of_title)] for i in range(5)]
         rows.append(np.concatenate(five, axis=1, dtype=np.float32))
     return np.concatenate(rows)[:, None]
 
 
-def static_vectors(tokens):
+def static_vectors(part):
     none = np.zeros(static.shape[1])
-    return np.stack([static[row[w]] if w in row else none for w in tokens])
-
-
-def spelling_vectors(tokens):
-    layers = encoder.encode_tokens([tokens])[0].layers
-    return layers[0, :, : width // 2]  # layer 0 is the same numbers twice
+    return np.stack([static[row[w]] if w in row else none for t in part for w in t.tokens])
 
 
 # %%
+half = width // 2  # layer 0 is the same numbers twice
+spelling = (x_learn[:, 0, :half], learn), (x_test[:, 0, :half], test)
 ways = {
-    "static vectors": [around(part, static_vectors) for part in (learn, test)],
-    "layer 0": [around(part, spelling_vectors) for part in (learn, test)],
+    "static vectors": [around(static_vectors(part), part) for part in (learn, test)],
+    "layer 0": [around(*of) for of in spelling],
     **{f"layer {i}": (x_learn[:, [i]], x_test[:, [i]]) for i in range(1, L + 1)},
     "fixed mean": (x_learn, x_test),
     "learned mix": (x_learn, x_test),
@@ -530,7 +528,7 @@ for name, tagged in ways.items():
 rng = np.random.default_rng(SEED)
 every = [e for examples in by_word.values() for e in examples]
 file = ""
-for e in [every[i] for i in rng.permutation(len(every))[:4_000]]:
+for e in [every[i] for i in rng.permutation(len(every))[: max(OWN_LABELS) + 2_000]]:
     labels = ["-"] * len(e.tokens)
     labels[e.place] = e.part
     file += "".join(f"{w}\t{label}\n" for w, label in zip(e.tokens, labels)) + "\n"
@@ -555,14 +553,16 @@ for of_title, title in zip(encoded, titles):
         y.append(labels[at])
 
 # %%
-rows, commonest = {}, Counter(y[2000:]).most_common(1)[0][1] / len(y[2000:])
-for n in (50, 200, 1000, 2000):  # the last 2,000 are the test
-    counted = counting().fit(counts[:n], y[:n]).score(counts[2000:], y[2000:])
-    rows[n] = [commonest, counted, linear().fit(x[:n], y[:n]).score(x[2000:], y[2000:])]
+end = max(OWN_LABELS)  # those behind are the test
+x_test, counts_test, y_test = x[end:], counts[end:], y[end:]
+rows, commonest = {}, Counter(y_test).most_common(1)[0][1] / len(y_test)
+for n in OWN_LABELS:
+    counted = counting().fit(counts[:n], y[:n]).score(counts_test, y_test)
+    rows[n] = [commonest, counted, linear().fit(x[:n], y[:n]).score(x_test, y_test)]
 ways = ["commonest class", "counted words around and endings", "all layers"]
 display(pd.DataFrame(rows, index=ways).T.map("{:.0%}".format).rename_axis("labels"))
 
-own_title = encoder.encode_tokens(["Brave men slowly climb steep hills"])[0]
+own_title = encoder.encode_tokens([OWN_TITLE])[0]
 own_layers = [own_title.layers[:, at].ravel() for at in range(len(own_title.tokens))]
 said = linear().fit(x, y).predict(own_layers)
 print(" ".join(f"{w}/{label}" for w, label in zip(own_title.tokens, said)))

@@ -376,18 +376,18 @@ def mixed(shares):
     return unit_rows(np.tensordot(layers[on_map], np.float32(shares), (1, 0)))
 
 
-def plot_map(shares, title, ax=None):
+def plot_map(shares, title, **look):
     flat = PCA(2, svd_solver="full").fit(mixed(shares))
     title = f"{title}: {flat.explained_variance_ratio_.sum():.0%} of the variance"
     points = flat.transform(mixed(shares))
-    return plot_groups(points, groups, names, ordered=True, title=title, ax=ax)
+    return plot_groups(points, groups, names, ordered=True, title=title, **look)
 
 
 # %%
 equal = np.full(len(shares), 1 / len(shares))
 left, right_hand = figure(2, width=10.0, height=4.2)
-plot_map(equal, "Equal shares", left).get_legend().remove()  # that of the other
-plot_map(shares, "Learned shares", right_hand)
+plot_map(equal, "Equal shares", ax=left, legend=False)  # that of the other
+plot_map(shares, "Learned shares", ax=right_hand)
 plt.show()
 
 # %% [markdown]

@@ -57,7 +57,11 @@ def nearest_rows(
     vector = numbers("vector", vector, f"{units.shape[1:]} numbers, as the rows have")
     if units.ndim != 2 or np.shape(vector) != units.shape[1:]:
         raise ElmoHelpersError(f"vector: expected {units.shape[1:]} numbers, as the rows have, got {np.shape(vector)}.")
-    cosines = units @ unit_rows(vector)
+    return highest(units @ unit_rows(vector), n)
+
+
+def highest(cosines: NDArray[np.float32], n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The n rows with the highest of the cosines, (N,) float32, and these, as `nearest_rows` gives them."""
     n = min(n, len(cosines))
     if n < 1:
         return np.empty(0, dtype=np.int64), cosines[:0]

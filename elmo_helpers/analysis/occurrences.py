@@ -15,7 +15,7 @@ from elmo_helpers.errors import ElmoHelpersError
 _WINDOW = 256  # titles after which progress is told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # `==` of arrays is no truth value
 class Occurrences:
     """Occurrences of a word, in the order of the titles.
 

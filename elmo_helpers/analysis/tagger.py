@@ -100,12 +100,13 @@ class LinearTagger:
                 {"params": list(linear.parameters()), "weight_decay": _WEIGHT_DECAY},
                 {"params": [mix.weights], "lr": _MIX_LEARNING_RATE},
             ]
-            optimizer = torch.optim.Adam(groups[: 2 if learn_shares else 1], lr=_LEARNING_RATE)
+            optimizer = torch.optim.Adam(groups[: 2 if learn_shares else 1], lr=_LEARNING_RATE, fused=True)
             x, y = tagger._standardized(layers), torch.from_numpy(labels.astype(np.float32))
             for _ in range(epochs):
                 for rows in torch.randperm(len(y)).split(_BATCH_SIZE):
                     optimizer.zero_grad()
-                    F.binary_cross_entropy_with_logits(tagger.classifier(x[rows])[:, 0], y[rows]).backward()
+                    logits = tagger.classifier(x.index_select(0, rows))[:, 0]
+                    F.binary_cross_entropy_with_logits(logits, y[rows]).backward()
                     optimizer.step()
         tagger.classifier.eval()
         tagger.threshold = best_threshold(tagger.scores(layers), labels)

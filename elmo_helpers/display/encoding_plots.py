@@ -61,6 +61,7 @@ def plot_groups(
     ordered: bool = False,
     title: str = "",
     axis_name: str = "component",
+    legend: bool = True,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw points on a plane, each group in its colour and marker.
@@ -73,6 +74,7 @@ def plot_groups(
             at the middle (the mean) of each group.
         title: The figure's title.
         axis_name: What the axes are called, before their numbers 1 and 2.
+        legend: Say at the right which group is which; False: another drawing of the same groups does.
         ax: Where to draw; a new figure if None.
 
     Raises:
@@ -97,12 +99,13 @@ def plot_groups(
             if ordered and len(x):
                 ax.scatter(x.mean(), y.mean(), s=170, edgecolors="white", linewidths=1.5, zorder=3, **style)
         ax.set(xticks=[], yticks=[], xlabel=f"{axis_name} 1", ylabel=f"{axis_name} 2", title=title)
-        handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-        legend = ax.legend(
-            [handles[name] for name in order], order, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.8
-        )
-        for handle in filter(None, legend.legend_handles):
-            handle.set_alpha(1)
+        if legend:
+            handles = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+            named = ax.legend(
+                [handles[name] for name in order], order, loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.8
+            )
+            for handle in filter(None, named.legend_handles):
+                handle.set_alpha(1)
     return ax
 
 

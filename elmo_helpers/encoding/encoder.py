@@ -33,7 +33,7 @@ __all__ = ["POOLINGS", "EncodedTitle", "Encoder", "TokenVectors"]
 _BLOCK = 2 * WINDOW  # titles that become tokens at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # `==` of arrays is no truth value
 class TokenVectors:
     """One title's tokens, and every layer's vector of each.
 

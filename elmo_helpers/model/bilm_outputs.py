@@ -10,7 +10,7 @@ from torch import Tensor
 from elmo_helpers.errors import ElmoHelpersError
 
 
-@dataclass
+@dataclass(eq=False)  # `==` of tensors is no truth value
 class BiLMOutput:
     """What the model knows of a batch.
 

@@ -22,7 +22,7 @@ from elmo_helpers.text.word_ids import WordIds
 _POOL_BATCHES = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # `==` of tensors is no truth value
 class Batch:
     """Titles as a model reads them; see `BiLM.forward`.
 

@@ -17,7 +17,7 @@ from elmo_helpers.text.vocabulary import PAD
 _BLOCK = 4096  # titles laid out at a time, so that one long title does not make all others as long
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # `==` of tensors is no truth value
 class StreamBatch:
     """A piece of B streams; see `BiLM.stream_loss`.
 

@@ -3,9 +3,9 @@
     python tests/benchmarks/bench_fine_tuning.py [TITLES] [--model english-titles] [--minutes 3 10] [--directory DIR]
 
 TITLES is a CSV with the columns title and date, or a text file of one sentence a line; without it, the default corpus.
-All models predict the same words of the same test titles, which are of documents that none has seen. The model is
-fine-tuned for the first number of minutes, and fresh weights are trained for each: of the model's own size, and of the
-size and by the settings of notebook 04.
+All models predict the same words of the same test titles, which are of documents that none has seen. For each number of
+minutes the model is fine-tuned, and fresh weights are trained: of its own size, and of the size and by the settings of
+notebook 04.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def of_the_notebook(characters: CharacterVocabulary) -> BiLMConfig:
     """The size of notebook 04, spelled in other characters."""
     config = BiLMConfig.preset("tutorial")
     cnn = replace(config.char_cnn, scheme=characters.scheme, max_characters=characters.max_characters, embedding_dim=16)
-    return replace(config, char_cnn=cnn, skip_connections=True, dropout=0.0, n_negatives=2048)
+    return replace(config, char_cnn=cnn, skip_connections=True, dropout=0.0, n_negatives=1024)
 
 
 def main() -> None:
@@ -79,17 +79,17 @@ def compare(model: BiLM, corpus: Corpus, minutes: list[float], directory: Path) 
         "the model, before its first step": lambda: fine_tune(
             model, titles, replace(FINE_TUNING, steps=1, learning_rate=1e-12, final_learning_rate=None), progress=False
         ),
-        f"the model, fine-tuned for {minutes[0]:g} minutes": lambda: fine_tune(
-            model,
-            titles,
-            replace(FINE_TUNING, minutes=minutes[0]),
-            progress=False,
-            directory=directory / "fine-tuned",
-            overwrite=True,
-        ),
     }
     own = replace(model.config, softmax="auto", n_negatives=2048)
     for m in minutes:
+        runs[f"the model, fine-tuned for {m:g} minutes"] = lambda m=m: fine_tune(
+            model,
+            titles,
+            replace(FINE_TUNING, minutes=m),
+            progress=False,
+            directory=directory / f"fine-tuned for {m:g} minutes",
+            overwrite=True,
+        )
         runs[f"its size, fresh weights, {m:g} minutes"] = lambda m=m: train(
             titles, own, replace(OWN_SIZE, minutes=m), progress=False
         )

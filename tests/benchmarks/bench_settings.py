@@ -27,6 +27,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "no skip connections": ({}, {"skip_connections": False}, {}),
     "dropout of a tenth": ({}, {"dropout": 0.1}, {}),
     "characters one-hot": ({"embedding_dim": None}, {}, {}),
+    "512 drawn words": ({}, {"n_negatives": 512}, {}),
     "half the learning rate": ({}, {}, {"learning_rate": 4e-3, "final_learning_rate": 4e-5}),
     "six epochs": ({}, {}, {"epochs": 6}),
     "cells of twice the size": ({}, {"hidden_dim": 128}, {}),

@@ -55,6 +55,13 @@ def test_ordered_groups_have_a_large_mark_at_their_middle():
     assert middles == [[[2, 3]], [[2, 3]]]
 
 
+def test_a_legend_can_be_left_to_another_drawing():
+    points = np.array([[0.0, 1.0], [2.0, 3.0]])
+    ax = plot_groups(points, ["a", "b"], ["a", "b"], legend=False)
+    assert ax.get_legend() is None
+    assert list(small_marks(ax)) == ["a", "b"]
+
+
 def test_other_is_grey_and_lies_under_the_rest():
     ax = plot_groups(np.zeros((2, 2)), ["a", OTHER], ["a", OTHER])
     assert next(iter(small_marks(ax))) == OTHER

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from elmo_helpers.analysis.nearest import nearest_rows, unit_rows
+from elmo_helpers.analysis.nearest import highest, unit_rows
 from elmo_helpers.checks import choice, whole_number
 from elmo_helpers.display.search_plots import plot_dates_of_nearest
 from elmo_helpers.display.widgets.dates import checked_dates, date_text
@@ -22,22 +23,31 @@ from elmo_helpers.errors import ElmoHelpersError
 _WIDE = {"description_width": "110px"}
 
 
+class FittedVectorizer(Protocol):
+    """What counts words, as scikit-learn's `TfidfVectorizer(analyzer=list)` does once it is fitted."""
+
+    def transform(self, raw_documents: Sequence[list[str]], /) -> Any:
+        """The counts of n titles, lists of tokens, as a sparse matrix of n rows."""
+
+
 class TitleSearch(widgets.VBox):
     """Type a title and press Enter: the titles with the highest cosine to it, and when they were written.
 
         TitleSearch(Encoder(model), titles, dates, vectors=encoder.encode(titles, "mean"))
 
-    The vectors are scaled to length 1 once, so that a search is one product of a matrix and a vector.
+    The vectors are scaled to length 1 once, so that a search is one product of a matrix and a vector. With
+    `counted`, titles are found by a mean of two cosines: (1 − w) of their vectors, w of their counted words.
 
     Attributes:
-        title, pooling, n_in_figure: The controls: a text field, a list to choose from, and a slider for how many of the
-            nearest titles the figure counts.
+        title, pooling, share, n_in_figure: The controls: a text field, a list to choose from, a slider for w, which is
+            hidden and at 0 without `counted`, and one for how many of the nearest titles the figure counts.
         message, table, picture: What is wrong with what was typed; the nearest titles; their spread over time.
         nearest: The rows of the nearest titles, as many as the figure counts, the nearest first; (n,) int64.
     """
 
     title: widgets.Text
     pooling: widgets.Dropdown
+    share: widgets.FloatSlider
     n_in_figure: widgets.IntSlider
     message: Message
     table: widgets.HTML
@@ -51,6 +61,7 @@ class TitleSearch(widgets.VBox):
         dates: Sequence[object] | NDArray[np.datetime64] | None,
         *,
         vectors: NDArray[np.floating] | Mapping[str, NDArray[np.floating]] | None = None,
+        counted: FittedVectorizer | None = None,
         pooling: str = "mean",
         title: str = "",
         neighbours: int = 10,
@@ -64,6 +75,7 @@ class TitleSearch(widgets.VBox):
             dates: The date of each, NaT or None for one without; None: none has one.
             vectors: (N, dim) float, what `encoder.encode(titles, pooling)` gives; or several of them by their pooling,
                 to choose from; None: they are made now.
+            counted: Counts the words of titles, which are given to it as lists of tokens; None: only vectors count.
             pooling: Of the vectors; of several, the one at first.
             title: What to search for at first; empty: nothing yet.
             neighbours: Titles in the table.
@@ -84,6 +96,7 @@ class TitleSearch(widgets.VBox):
             vectors = {pooling: vectors}
         choice("pooling", pooling, tuple(vectors))
         self._units = {name: self._checked(name, rows) for name, rows in vectors.items()}
+        self._counted = None if counted is None else (counted, _unit_counts(counted, encoder.tokenize(titles)))
         self.nearest = np.empty(0, dtype=np.int64)
 
         wide = {"style": _WIDE, "layout": {"width": "90%"}}
@@ -95,15 +108,20 @@ class TitleSearch(widgets.VBox):
         self.n_in_figure = widgets.IntSlider(
             in_figure, min=1, max=min(1000, len(titles)), description="In the figure", **narrow
         )
+        self.share = widgets.FloatSlider(
+            0.0 if counted is None else 0.5, min=0, max=1, step=0.05, description="Counted words", **narrow
+        )
+        self.share.layout.display = "none" if counted is None else None
         self.message, self.table, self.picture = Message(), widgets.HTML(), Picture()
-        super().__init__([self.title, self.message, self.pooling, self.n_in_figure, self.table, self.picture])
-        for control in (self.title, self.pooling, self.n_in_figure):
+        controls = [self.pooling, self.share, self.n_in_figure]
+        super().__init__([self.title, self.message, *controls, self.table, self.picture])
+        for control in (self.title, *controls):
             control.observe(in_turn(lambda _: self._search()), "value")
         if title:
             self._search()
 
     def search(self, title: str, n: int = 10, pooling: str | None = None) -> pd.DataFrame:
-        """The n titles with the highest cosine to `title`, the nearest first.
+        """The n titles with the highest cosine to `title`, the nearest first; as much by counted words as `share` says.
 
         Returns:
             A table with the columns cosine, date and title; its index is the row of each title.
@@ -116,7 +134,12 @@ class TitleSearch(widgets.VBox):
         (tokens,) = self._encoder.tokenize([title])
         if not tokens:
             raise ElmoHelpersError("Type a title of at least one word.")
-        rows, cosines = nearest_rows(self._units[pooling], self._encoder.encode([tokens], pooling)[0], n)
+        cosines = self._units[pooling] @ unit_rows(self._encoder.encode([tokens], pooling)[0])
+        if self._counted is not None:
+            vectorizer, counts = self._counted
+            by_words, w = (counts @ _unit_counts(vectorizer, [tokens]).T).toarray()[:, 0], np.float32(self.share.value)
+            cosines = (1 - w) * cosines + w * by_words
+        rows, cosines = highest(cosines, n)
         found = {"cosine": cosines, "date": self._dates[rows], "title": [self._text(row) for row in rows]}
         return pd.DataFrame(found, index=rows)
 
@@ -152,3 +175,20 @@ class TitleSearch(widgets.VBox):
             span = f", from {dated.min()} to {dated.max()}" if len(dated) else ""
             ax = plot_dates_of_nearest(dates, self._dates)
             self.picture.show(ax.figure, f"Spread over time of the {n} nearest titles{span}, beside all titles.")
+
+
+def _unit_counts(vectorizer: FittedVectorizer, titles: list[list[str]]) -> Any:
+    """The counts of n titles, (n, words) float32 sparse, each row of length 1.
+
+    Raises:
+        ElmoHelpersError: The vectorizer is not fitted, or on something else than lists of tokens.
+    """
+    from sklearn.preprocessing import normalize  # whoever has such a vectorizer has scikit-learn
+
+    try:
+        return normalize(vectorizer.transform(titles).astype(np.float32))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ElmoHelpersError(
+            f"counted: it cannot count the words of lists of tokens ({error}); pass such as "
+            "TfidfVectorizer(analyzer=list).fit(lists of tokens)."
+        ) from error

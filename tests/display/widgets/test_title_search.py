@@ -1,12 +1,14 @@
 """The search for titles without a browser: the state after its controls have moved."""
 
 import io
+import math
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from html_rows import rows_of
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from conftest import TOY_TITLES
 from elmo_helpers import ElmoHelpersError, Encoder
@@ -108,6 +110,7 @@ def test_at_first_nothing_is_searched(encoder):
 def test_every_control_is_labelled(search):
     assert search.title.description
     assert search.pooling.description
+    assert search.share.description
     assert search.n_in_figure.description
     assert not search.title.continuous_update
 
@@ -141,6 +144,48 @@ def test_titles_of_a_shuffled_series_are_taken_in_its_order(encoder):
 def test_a_time_with_a_zone_is_a_day_of_its_own_place(encoder):
     dates = ["2001-01-01T00:00:00+01:00"] * 2
     assert TitleSearch(encoder, ["a", "b"], dates).search("a").date.tolist() == [pd.Timestamp("2001-01-01")] * 2
+
+
+def cosines_of_counts(titles: list[list[str]], query: list[str]) -> np.ndarray:
+    """TF-IDF by hand: how often a word stands in a title, times ln((1 + N) / (1 + its titles)) + 1."""
+    words = sorted({word for title in titles for word in title})
+    idf = [math.log((1 + len(titles)) / (1 + sum(word in title for title in titles))) + 1 for word in words]
+    counts = np.array([[title.count(word) for word in words] for title in [*titles, query]]) * idf
+    lengths = np.linalg.norm(counts, axis=1, keepdims=True)
+    units = np.divide(counts, lengths, out=np.zeros_like(counts), where=lengths > 0)
+    return units[:-1] @ units[-1]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("title", ["the old dog", "zebra"])
+def test_counted_words_share_in_the_cosine(encoder, title):
+    tokens = encoder.tokenize(TITLES)
+    counted = TfidfVectorizer(analyzer=list).fit(tokens)
+    search = TitleSearch(encoder, TITLES, DATES, counted=counted, title=title, neighbours=3)
+    assert (search.share.value, search.share.layout.display) == (0.5, None)
+    order, cosines = by_hand(encoder, title, "mean")
+    of_layers, of_words = np.empty(len(TITLES)), cosines_of_counts(tokens, *encoder.tokenize([title]))
+    of_layers[order] = cosines
+    for share in (0.0, 0.25, 1.0):
+        search.share.value = share
+        wanted = (1 - share) * of_layers + share * of_words
+        found = search.search(title, 3)
+        np.testing.assert_allclose(found["cosine"], np.sort(wanted)[:-4:-1], atol=1e-5)
+        np.testing.assert_allclose(wanted[found.index], found["cosine"], atol=1e-5)
+        assert [row[3] for row in rows_of(search.table.value)] == found["title"].tolist()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_without_counted_words_there_is_no_share(search):
+    assert (search.share.value, search.share.layout.display) == (0.0, "none")
+
+
+@pytest.mark.parametrize(
+    "wrong", [TfidfVectorizer(analyzer=list), TfidfVectorizer().fit(["the old dog"]), "words", object()]
+)
+def test_a_vectorizer_of_something_else(encoder, wrong):
+    with pytest.raises(ElmoHelpersError, match=r"counted: it cannot count .* pass such as TfidfVectorizer"):
+        TitleSearch(encoder, TITLES, DATES, counted=wrong)
 
 
 @pytest.mark.usefixtures("undrawn")
