@@ -63,7 +63,7 @@ pd.set_option("display.max_colwidth", 120)
 # language model** (biLM) is two, one from the left and one from the right. **ELMo** makes a word's vector from
 # what both have in memory at that word.
 #
-# A **title** is any sentence with a date. The model needs three things of it:
+# A **title** is any sentence, dated or not. The model needs three things of it:
 #
 # - a row of **character ids** for every word, because it reads words by their spelling;
 # - a **vocabulary**: V words that it can answer with;
@@ -196,7 +196,7 @@ pd.Series({way: " | ".join(ways[way]) for way in ways}, name="cut at |").to_fram
 
 # %% [markdown]
 # At spaces, `owes:` and `owes` share nothing. The pattern tears the sum of money to pieces. spaCy knows marks and
-# exceptions, such as *U.S.* but not *u.s.*: in lower case a few titles of the default corpus exceed 40 tokens.
+# exceptions, such as *U.S.* but not *u.s.*. So in lower case a few titles of the default corpus exceed 40 tokens.
 
 # %%
 tokens = list(Tokenizer(TOKENIZER)(titles["title"], progress=True))
@@ -260,7 +260,8 @@ for seed in range(5):
 (by_document, by_title), n_more = np.mean(draws, axis=0), sum(d > t for d, t in draws)
 say(
     f"Of 1,000 test words **{by_document:.1f}** are new with whole documents held out, "
-    f"**{by_title:.1f}** with single titles, and fewer in {n_more} of 5 draws."
+    f"**{by_title:.1f}** with single titles, and in {n_more} of 5 draws that is fewer: "
+    "neighbours of a test title give its words away."
 )
 
 # %% [markdown]
@@ -285,7 +286,7 @@ say(f"Ten words are **{ten:.0%}** of the text. **{once:.0%}** of all words occur
 
 # %% [markdown]
 # A **minimum count** leaves rare words out. They are still read; but where one would have to be *said*, the answer is
-# `<UNK>`, "unknown". The price is the **coverage**: the share of the text that can be said. By hand from the counts,
+# `<UNK>`, "unknown". So the **coverage** falls, the share of the text that can be said. By hand from the counts,
 # and by `WordVocabulary`:
 
 # %%
@@ -509,7 +510,7 @@ def leaf(i):
 # - Each row is kept, or dropped for a reason that is counted.
 # - Whole documents are held out: no test sentence has neighbours in training.
 # - A word is *read* by its spelling, and *said* only if it is frequent enough.
-# - `prepare_corpus(TITLES, PROCESSED)` is all of it in one call. The other notebooks find this corpus, or make it.
+# - `prepare_corpus(TITLES, PROCESSED)` is all of it in one call. The other notebooks find this corpus, as it is.
 
 # %% [markdown]
 # ## Exercises

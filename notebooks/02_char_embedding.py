@@ -378,7 +378,7 @@ result = fine_tune(model, titles.select(drawn), settings)
 trained = copy.deepcopy(result.model.char_cnn).requires_grad_(False)
 losses = result.steps["loss"].to_numpy()
 better = np.exp(losses[:20].mean() - losses[-20:].mean())
-say(f"After {len(losses)} steps the right word is {better:.1f} times as probable.")
+say(f"In the last 20 of {len(losses)} steps the right word is {better:.1f} times as probable as in the first 20.")
 
 # %% [markdown]
 # That is little. So we look at a third network, too, from a model that ships with the library and was trained for
@@ -510,9 +510,8 @@ for name, net in nets.items():
 pd.DataFrame(counted).map("{:.0%}".format)
 
 # %% [markdown]
-# Random filters, taken together, prefer no letter, so they keep the spelling. Training gives some of it away for what
-# foretells the words beside them: which class a word is of, rather than each of its letters. So words of one family lie
-# closer (next section).
+# Random filters keep the spelling. Training gives some of it away for what foretells the words beside a word, which is
+# not its ending alone: words of one family lie closer (next section).
 #
 # ## Families on a plane
 #

@@ -472,6 +472,7 @@ leaking = influence(both_halves, x)
 
 # %% [markdown]
 # Each row of a picture is one output; a circle marks the token that it is asked for. Does a circle lie on a colour?
+# (Untrained, more ways lead from words further off.)
 
 # %% tags=["readme-bilm"]
 from elmo_helpers.display.bilm_plots import plot_triangles
@@ -502,7 +503,8 @@ pd.Series(seen, name=column).to_frame()
 
 # %% [markdown]
 # The last row answers a likely question: could one use the forward half alone for the forward loss? With one layer,
-# yes. With two, no: the second layer's forward half reads both halves of the first. So `BiLM` has two separate stacks.
+# yes. With two, no: at t the second layer's forward half reads both halves of the first, and the backward one has read
+# $w_{t+1}$, the answer. So `BiLM` has two separate stacks.
 #
 # ### Look for yourself
 #
@@ -610,7 +612,7 @@ table.map("{:.4f}".format).rename_axis(columns="derivative of h6:")
 #
 # In the library, `StreamBatches` cuts a corpus, and `BiLM.stream_loss` reads a window and gives the state back. The
 # words must be those of our cut, the windows' losses must add up to that of the whole text, and no gradient may go from
-# the second window's loss to the token vectors of the first. (Untrained, a smaller loss says nothing.)
+# the second window's loss to the token vectors of the first. (Nothing is trained here: only whether a gradient is there counts.)
 
 # %%
 from elmo_helpers.training.streams import StreamBatches

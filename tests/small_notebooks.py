@@ -22,7 +22,7 @@ SMALL: dict[str, dict] = {
         "TRAINING": {"learning_rate": 8e-3, "warmup_steps": 5},
         "FINE_TUNE_STEPS": 4,
     },
-    "05_what_layers_know": {"DRAWS": 2, "TEST_EXAMPLES": 40, "LABELS": [20, 60], "TEST_TITLES": 60},
+    "05_what_layers_know": {"PAIRS": 2, "TEST_EXAMPLES": 40, "LABELS": [20, 60], "TEST_TITLES": 60},
     "appendix_c_periods": {"PROBE_TITLES": 400, "MAP_TITLES": 150},
     "appendix_a_old_tutorial": {"PADDING_STEPS": 8, "PADDING_WORDS": 200},
     "appendix_b_large_corpora": {"DRAWS": [1, 4], "FEW_TITLES": 60},

@@ -16,7 +16,7 @@ from elmo_helpers.display.style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, 
 GREY = "#777777"
 # Colour, marker and line of what is read: rivals are black or grey, and all that is no layer alone is a broken line.
 LOOKS = {
-    "commonest tag": (BLACK, "x", ":"),
+    "commonest tag": (GREY, "x", ":"),
     "counted words": (BLACK, "x", ":"),
     "word2vec": (GREY, "v", "--"),
     "fastText": (GREY, "^", "-."),

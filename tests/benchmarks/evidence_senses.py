@@ -4,7 +4,8 @@
   others, so it cannot know a word; what is common to all of them is how nouns and verbs stand among other words. The
   rival counts the words around, with as many labels.
 - The sense: of all other examples of the same spelling, the one with the nearest vector. Is it of the same synset?
-  Asked only where some of the others are of the same synset and some are not. Nothing is learned.
+  Asked only where some of the others are of the same synset and some are not. Nothing is learned. The rival takes the
+  one that shares the rarest words.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from evidence_vectors import Model, counted_around, readings
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -32,7 +34,7 @@ C_OF_COUNTS, C_OF_LAYERS = 1.0, 0.01  # as in the tasks with free labels; nothin
 
 
 def senses(models: Sequence[Model]) -> Iterator[Record]:
-    """Both tasks for every layer of every model, and what chance or each word's commoner class would reach."""
+    """Both tasks for every layer of every model, and what chance, the commoner class and counting would reach."""
     examples = read_wordnet_examples(tokenize=Tokenizer("en", processes=1))
     both = noun_or_verb_examples(examples)
     verbs = np.array([example.part == "v" for example in both])
@@ -50,6 +52,10 @@ def senses(models: Sequence[Model]) -> Iterator[Record]:
     expected = np.array([np.mean(same) for _, same in others.values()])
     details = {"examples": len(asked), "spellings": len(set(names))}
     yield Record("senses", task_of_sense, "", "chance", None, by_spelling(expected, names), details)
+    beside = [example.tokens[: example.place] + example.tokens[example.place + 1 :] for example in examples]
+    shared = TfidfVectorizer(analyzer=list).fit_transform(beside)
+    right = np.array([shares_words_with_same_sense(shared, i, *of_example) for i, of_example in others.items()])
+    yield Record("senses", task_of_sense, "", COUNTED, None, by_spelling(right, names))
     for model in models:
         layers = layers_of(model, both)
         for features, x in readings(layers).items():
@@ -126,6 +132,12 @@ def nearest_has_same_sense(
         cosines = units[[place[j] for j in rows.tolist()]] @ units[place[i]]
         right[n] = same[cosines.argmax()]
     return right
+
+
+def shares_words_with_same_sense(counts: csr_array, i: int, rows: NDArray[np.int64], same: NDArray[np.bool_]) -> float:
+    """How likely the example that shares the rarest words with example i has its sense; of equal ones, any."""
+    cosines = (counts[rows] @ counts[i : i + 1].T).toarray()[:, 0]
+    return float(same[cosines > cosines.max() - 1e-9].mean())
 
 
 def by_spelling(values: NDArray, spelled: Sequence[str]) -> Measured:

@@ -55,7 +55,7 @@ def _choice(description: str, options: tuple[str, ...]) -> Field:
 class TrainingForm(widgets.VBox):
     """Fields for a `BiLMConfig` and a `TrainingConfig`.
 
-    What has no field (clipping, skip connections, the way of reading, warm-up, …) is as in the chosen preset. The
+    What has no field (clipping, the way of reading, warm-up, …) is as in the chosen preset. The
     characters are always the corpus's, whatever the preset's are.
 
     Attributes:
@@ -103,6 +103,7 @@ class TrainingForm(widgets.VBox):
             "hidden_dim": _text("LSTM cell H", "a whole number"),
             "projection_dim": _text("Projection P", "0 or empty: none"),
             "n_layers": _text("LSTM layers L", "a whole number"),
+            "skip_connections": _choice("Skip connections", ("yes", "no")),
             "dropout": _text("Dropout", "from 0 to below 1"),
             "softmax": _choice("Softmax", _SOFTMAXES),
             "optimizer": _choice("Optimizer", OPTIMIZERS),
@@ -224,6 +225,7 @@ class TrainingForm(widgets.VBox):
             hidden_dim=values["hidden_dim"],
             projection_dim=values["projection_dim"],
             n_layers=values["n_layers"],
+            skip_connections=self.fields["skip_connections"].control.value == "yes",
             dropout=values["dropout"],
             softmax=self.fields["softmax"].control.value,
         )
@@ -260,6 +262,7 @@ class TrainingForm(widgets.VBox):
             "hidden_dim": f"{model.hidden_dim}",
             "projection_dim": f"{model.projection_dim or 0}",
             "n_layers": f"{model.n_layers}",
+            "skip_connections": "yes" if model.skip_connections else "no",
             "dropout": f"{model.dropout:g}",
             "softmax": model.softmax,
             "optimizer": training.optimizer,

@@ -54,6 +54,14 @@ def test_configurations_given_are_shown_and_come_back():
     assert form.configs() == (model, training)
 
 
+def test_skip_connections_can_be_chosen():
+    form = form_of()
+    model, _ = form.configs()
+    for text, value in (("yes", True), ("no", False)):
+        form.set(skip_connections=text)
+        assert form.configs()[0] == replace(model, skip_connections=value)
+
+
 @pytest.mark.parametrize(
     ("filters", "hidden", "projection", "wanted"),
     [
