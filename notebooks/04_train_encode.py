@@ -349,8 +349,8 @@ for way, cosine in cosines.items():
 pd.Series(shares, name=f"the same word, of {len(found)} times 4").to_frame()
 
 # %% [markdown]
-# In layer 0 all occurrences are one point, so half is a guess. In the layers above they part by which word it is, better
-# than by counting, though this model never saw a capital. On their two main directions:
+# In layer 0 all occurrences are one point, so 50 % is a guess. In the layers above they part by which word it is, better
+# than by counting, though this model never saw a capital. Their two main directions:
 
 # %% tags=["readme-train_encode"]
 from sklearn.decomposition import PCA
@@ -445,7 +445,7 @@ def likeness(words):
 
 
 # %% [markdown]
-# The three training titles nearest to your sentence, by each:
+# The three nearest to your sentence, by each:
 
 # %%
 rows = []
@@ -457,8 +457,8 @@ columns = ["by", "score", "date", "title"]
 pd.DataFrame(rows, columns=columns).set_index("by")
 
 # %% [markdown]
-# Counted words find the same words; the vectors also *urge* and *trust*. One example proves little. A proxy that needs
-# no judge: language changes, so the nearest title should date from about the same time.
+# Counted words find the same words; the vectors, even layer 0, also *urge* and *trust*. One example proves little. A proxy:
+# language changes, so the nearest title should date from about the same time.
 # How many years lie between a held-out title and its nearest one, in the median?
 
 # %%
@@ -480,7 +480,7 @@ pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
 # All layers are nearer than layer 0, so context adds to spelling. Counting alone is better still, as words give their time
-# away, and together with vectors it is best. There layer 0 is nearly as good as all layers. For whole titles, spelling and
+# away, and together with vectors it is best. There layer 0 is nearly as good as all layers. For dating titles, spelling and
 # counting are enough; context pays for single words.
 #
 # With a running kernel, search for a title of yours, and set how much the counted words share in it:
@@ -584,7 +584,7 @@ of_all = read / (natural_train.n_tokens + 2 * len(natural_train))
 say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has counted.")
 
 # %% [markdown]
-# (Compare with this bigram alone: the vocabulary is another than in section 1.) Fresh weights need more steps. Measured
+# (Not comparable with section 1: another vocabulary.) Fresh weights need more steps. Measured
 # apart for longer, on one core:
 #
 # | start | size | 3 minutes | 10 minutes |
@@ -592,6 +592,8 @@ say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has co
 # | the model that ships | its own | 113 | 85 |
 # | fresh weights | its own | 222 | 116 |
 # | fresh weights | section 1's | 129 | 107 |
+#
+# Three minutes from the model that ships do more than ten from fresh weights of its size.
 
 # %% [markdown]
 # ## 10 · Save, load, same vectors
@@ -615,7 +617,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
 # - A title's vector is the mean over its words. To find titles, add the cosine of counted words.
-# - Start from the model that ships: it ends far below fresh weights.
+# - Start from the model that ships.
 
 # %% [markdown]
 # ## Exercises
