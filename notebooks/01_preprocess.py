@@ -260,8 +260,7 @@ for seed in range(5):
 (by_document, by_title), n_more = np.mean(draws, axis=0), sum(d > t for d, t in draws)
 say(
     f"Of 1,000 test words **{by_document:.1f}** are new with whole documents held out, "
-    f"**{by_title:.1f}** with single titles, and in {n_more} of 5 draws that is fewer: "
-    "neighbours of a test title give its words away."
+    f"**{by_title:.1f}** with single titles: fewer in {n_more} of 5 draws."
 )
 
 # %% [markdown]

@@ -378,7 +378,8 @@ result = fine_tune(model, titles.select(drawn), settings)
 trained = copy.deepcopy(result.model.char_cnn).requires_grad_(False)
 losses = result.steps["loss"].to_numpy()
 better = np.exp(losses[:20].mean() - losses[-20:].mean())
-say(f"In the last 20 of {len(losses)} steps the right word is {better:.1f} times as probable as in the first 20.")
+n_steps = len(losses)
+say(f"After {n_steps} steps the right word is {better:.1f} times as likely as before.")
 
 # %% [markdown]
 # That is little. So we look at a third network, too, from a model that ships with the library and was trained for

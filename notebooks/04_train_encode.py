@@ -284,8 +284,7 @@ characters, cased = CharacterVocabulary("utf8", 50), TextConfig(lowercase=False)
 natural = prepare_corpus(TITLES, NATURAL, characters=characters, text=cased)
 natural_train, natural_valid, natural_test = (natural.split(name) for name in parts)
 often = Counter()  # titles that have a word behind their first one
-train_rows = range(len(natural_train))
-for i in train_rows:
+for i in range(len(natural_train)):
     often.update(set(natural_train.words(i)[1:]))
 
 
@@ -301,14 +300,16 @@ if min(how_often(word)) < 20:  # in your titles another one is better
 
 # %%
 def titles_with(form):
-    """The titles with one form of the word, behind the first place, and not the other."""
-    both, titles = {word, word.capitalize()}, enumerate(map(natural_train.words, train_rows))
-    return [i for i, (first, *rest) in titles if both & {*rest} == {form} and first not in both]
+    """Titles with one form of the word, behind the first place, and not the other."""
+    both = {word, word.capitalize()}
+    titles = map(natural_train.words, range(len(natural_train)))
+    fits = [both & {*rest} == {form} and first not in both for first, *rest in titles]
+    return np.flatnonzero(fits)
 
 
 rng = np.random.default_rng(SEED)
 titles_of = [titles_with(form) for form in (word, word.capitalize())]
-drawn = [rng.permutation(titles)[:200].astype(int) for titles in titles_of]
+drawn = [rng.permutation(titles)[:200] for titles in titles_of]
 n = max(20, min(map(len, drawn)))  # of each
 for titles in drawn:
     print(*natural_train.select(titles[:2]).titles, sep="\n")
@@ -510,7 +511,10 @@ marked = rng.permutation(len(searched))[:1_000]
 dates = pd.Series(searched.dates[marked])
 quarter = pd.qcut(dates, 4, duplicates="drop") if dates.notna().any() else dates
 day = "%Y" if dates.max() - dates.min() > pd.Timedelta(3650, "D") else "%Y-%m-%d"
-periods = [f"{q.left.strftime(day)} to {q.right.strftime(day)}" if pd.notna(q) else "other" for q in quarter]
+periods = ["other"] * len(quarter)
+for i, q in enumerate(quarter):
+    if pd.notna(q):
+        periods[i] = f"{q.left.strftime(day)} to {q.right.strftime(day)}"
 order = sorted(set(periods))
 x_map = unit_rows(of_searched[marked].mean(1))
 x_map.shape

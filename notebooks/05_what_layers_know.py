@@ -38,7 +38,7 @@ LABELS = [50, 200, 1000, 4000]  # labelled titles that the taggers learn from
 TEST_TITLES = 1000  # titles that they are tested on
 OWN_LINE = "In peace as in war we need a strong free and honest government"  # yours
 LABELLED = "../data/labelled.tsv"  # yours, with labels as in section 4; else made there
-OWN_TITLE = "Brave men slowly climb steep hills"  # yours, to be tagged by what it learned
+OWN_TITLE = "Brave men slowly climb steep hills"  # yours, tagged in section 4
 
 # %%
 import importlib.metadata
@@ -89,7 +89,7 @@ seen = [cut_words(t, lowercase) for t in corpus.split("train").titles]
 held_out = corpus.split("valid").titles + corpus.split("test").titles
 unseen = [cut_words(t, lowercase) for t in held_out]
 n_days = len({*corpus.split("valid").dates, *corpus.split("test").dates})
-print(f"{len(seen):,} titles to learn from, {len(unseen):,} to test on, of {n_days} days")
+print(f"{len(seen):,} titles to learn from; to test, {len(unseen):,} of {n_days} days")
 
 # %% [markdown]
 # ## 1 · Two words spelled as one: which was it?
@@ -124,13 +124,6 @@ for tokens, at, label in one_spelling(unseen, example_pair, seed=SEED)[:4]:
 
 
 # %%
-def counted_around(tokens, at):
-    """The words near a place, by how far off they are, and all words of the title."""
-    near = {i for i in range(at - 2, at + 3) if i != at and 0 <= i < len(tokens)}
-    counts = {f"{i - at}:{tokens[i]}": 1 for i in near}
-    return counts | {f"any:{w}": 1 for w in tokens}
-
-
 def readings(examples):
     """What each classifier reads of n examples, by name: n rows."""
     distinct = list(dict.fromkeys(tuple(e.tokens) for e in examples))
@@ -139,13 +132,21 @@ def readings(examples):
     layers = np.stack([t.layers[:, e.place] for t, e in zip(titles, examples)])
     padded = [np.pad(t.layers[0, :, :D], ((2, 2), (0, 0))) for t in titles]
     five = [x[e.place : e.place + 5].ravel() for x, e in zip(padded, examples)]
-    read = {"counted words around": [counted_around(e.tokens, e.place) for e in examples]}
-    read |= {"layer 0": layers[:, 0], "layer 0 of five words": np.stack(five)}
+    counts = [counted_around(e.tokens, e.place) for e in examples]
+    read = {"counted words around": counts, "layer 0": layers[:, 0]}
+    read["layer 0 of five words"] = np.stack(five)
     read |= {f"layer {i}": layers[:, i] for i in range(1, L + 1)}
     return read | {"all layers": layers.reshape(len(layers), -1)}
 
 
 # %%
+def counted_around(tokens, at):
+    """The words near a place, by how far off they are, and all words of the title."""
+    near = {i for i in range(at - 2, at + 3) if i != at and 0 <= i < len(tokens)}
+    counts = {f"{i - at}:{tokens[i]}": 1 for i in near}
+    return counts | {f"any:{w}": 1 for w in tokens}
+
+
 def likelier(examples, pair):
     """Whether the model finds each title likelier with the second word of the pair."""
     log_p = []
@@ -296,7 +297,7 @@ units = {name: unit_rows(x) for name, x in of_all.items()}
 beside = [e.tokens[: e.place] + e.tokens[e.place + 1 :] for e in in_a_row]
 counted_all = TfidfVectorizer(analyzer=list).fit_transform(beside)
 ends = np.cumsum([len(es) for es in of_use])
-print(f"{len(in_a_row):,} examples of {len(of_use):,} nouns, verbs, … with several senses")
+print(f"{len(in_a_row):,} examples of {len(of_use):,} nouns, … with several senses")
 
 # %%
 hits = defaultdict(list)
@@ -390,7 +391,7 @@ static = TruncatedSVD(min(100, len(names) - 1), random_state=SEED).fit_transform
 
 # %%
 def around(vectors, part):
-    """Of the vector of each word, (n, …), those of two before to two behind: (n, 1, …)"""
+    """Of vectors of words, (n, …), those of two before to two behind: (n, 1, …)"""
     rows, ends = [], np.cumsum([len(title.tokens) for title in part])
     for of_title in np.split(vectors, ends[:-1]):
         x = np.pad(of_title, ((2, 2), (0, 0)))
@@ -401,7 +402,8 @@ def around(vectors, part):
 
 def static_vectors(part):
     none = np.zeros(static.shape[1])
-    return np.stack([static[row[w]] if w in row else none for t in part for w in t.tokens])
+    words = [w for title in part for w in title.tokens]
+    return np.stack([static[row[w]] if w in row else none for w in words])
 
 
 # %%
@@ -444,12 +446,11 @@ def words_around(part):
 
 for n in numbers:
     x, y = words_around(learn[:n]), y_learn[: n_words[n - 1]]
-    if y.sum() < 3:  # too few to learn from
-        found["counted words beside"].append(np.zeros(len(truth), bool))
-        continue
-    counted, others = counting(C=3).fit(x, y), {"method": "decision_function", "cv": 3}
+    if y.sum() < 3:
+        continue  # too few to learn from
+    others = {"method": "decision_function", "cv": 3}
     threshold = best_threshold(cross_val_predict(counting(C=3), x, y, **others), y)
-    scores = counted.decision_function(words_around(test))
+    scores = counting(C=3).fit(x, y).decision_function(words_around(test))
     found["counted words beside"].append(scores > threshold)
 
 # %% [markdown]
@@ -467,6 +468,7 @@ def gains(titles):
 
 likelier_with = gains([title.tokens for title in test]) > 0
 found["likelier title, no labels"] = [likelier_with] * len(numbers)
+found = {way: tagged for way, tagged in found.items() if len(tagged) == len(numbers)}
 
 # %% [markdown]
 # Bounds: where F1 lies in 95 % of a thousand draws of the test titles, with replacement.
@@ -496,6 +498,7 @@ curves = {w: [100 * f1(tagged, truth) for tagged in of] for w, of in found.items
 main_lines = ["counted words beside", "learned mix", "learned mix of the gap"]
 main_lines += [f"layer {L} of the gap", "likelier title, no labels"]
 title = "Commas put back, by how many titles were labelled"
+main_lines = [way for way in main_lines if way in curves]
 plot_curves(numbers, curves, highlighted=main_lines, ylabel="F1, %", title=title)
 plot_shares_over_labels(numbers, shares, title="Shares of the gap's mix")
 plt.show()
@@ -515,7 +518,8 @@ plt.show()
 # %%
 own = cut_words(OWN_LINE, lowercase)
 own_gaps = gap_layers(encoder.encode_tokens([own])[0].layers).transpose(1, 0, 2)
-said = {"learned mix of the gap": tagger.predict(own_gaps), "no labels": gains([own]) > 0}
+said = {"learned mix of the gap": tagger.predict(own_gaps)}
+said["no labels"] = gains([own]) > 0
 for name, tagged in said.items():
     print(f"{name:<23}", " ".join(w + "," * int(c) for w, c in zip(own, tagged)))
 
@@ -636,6 +640,9 @@ capitals["counting"] = np.mean(right)
 
 
 # %%
+from sklearn.metrics import balanced_accuracy_score as balanced
+
+
 def one_layer(titles, i):
     """Layer i of all words but the first of each title: (n, 2P)"""
     return np.concatenate([t.layers[i, 1:] for t in encoder.encode_tokens(titles)])
@@ -647,19 +654,19 @@ for name, i in {"layer 0": 0, "top layer": L}.items():
 table = {"capitals, each word": capitals}
 
 # %%
-from sklearn.metrics import balanced_accuracy_score as balanced
-
 some = corpus.split("train")
 some = some.select(np.sort(rng.permutation(len(some))[: max(LABELS)]))
-held_out = corpus.select(np.flatnonzero(~np.isin(corpus.rows, corpus.split("train").rows)))
-days, days_test = (part.dates.astype("M8[D]").astype(float) for part in (some, held_out))
+held_out = np.flatnonzero(~np.isin(corpus.rows, corpus.split("train").rows))
+held_out = corpus.select(held_out)
+parts = some, held_out
+days, days_test = (part.dates.astype("M8[D]").astype(float) for part in parts)
 late, late_test = days > np.median(days), days_test > np.median(days)
 dated = len({*late}) == len({*late_test}) == 2
 if dated:
-    counted = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10))
-    said = counted.fit(some.titles, late).predict(held_out.titles)
+    bag = make_pipeline(TfidfVectorizer(sublinear_tf=True), LogisticRegression(C=10))
+    said = bag.fit(some.titles, late).predict(held_out.titles)
     period = {"always the same": 0.5, "counting": balanced(late_test, said)}
-    x, x_asked = (encoder.encode_layers(part.titles, "mean") for part in (some, held_out))
+    x, x_asked = (encoder.encode_layers(part.titles, "mean") for part in parts)
     for name, i in {"layer 0": 0, "top layer": L}.items():
         said = linear().fit(x[:, i], late).predict(x_asked[:, i])
         period[name] = balanced(late_test, said)
@@ -708,8 +715,8 @@ nlp.add_pipe("elmo", config={"model": MODEL, "layers": "top"})
 river = nlp("We sat on the bank of the river.")[4]
 rates = nlp("The bank raised its interest rates.")[1]
 shore = nlp("They fished from the bank until dark.")[4]
-print(river.doc.tensor.shape)
-print(f"to a bank of money {river.similarity(rates):.2f}, of a river {river.similarity(shore):.2f}")
+alike = {"money": river.similarity(rates), "a river": river.similarity(shore)}
+river.doc.tensor.shape, {f"to a bank of {w}": round(x, 2) for w, x in alike.items()}
 
 # %% [markdown]
 # In **scikit-learn** it is a step of a pipeline, one vector a title, with the same option `layers`:

@@ -113,7 +113,8 @@ class TestBiLM(EachNotebook):
         area = notebook.around(title)
         notebook.type(title, "the people of the states")
         third = area.get_by_role("button", name="3 of", exact=True)
-        notebook.waits_for(lambda: third.count() == 1, "a button for each word")
+        second = area.get_by_role("button", name="2 people", exact=True)  # the title before has a third word “of”, too
+        notebook.waits_for(lambda: second.count() == third.count() == 1, "a button for each word")
 
         def look():
             return notebook.pictures(area)
