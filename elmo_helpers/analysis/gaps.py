@@ -16,6 +16,7 @@ def gap_layers(layers: NDArray[np.floating]) -> NDArray[np.floating]:
     the word behind it, which has read all from there on. From these two, in the top layer, the language models predict
     what comes next and what came before, so they say what could stand between. A word's own layers, [→h_k ; ←h_k],
     know both sides too, but their backward half has read the word itself last, and is made to predict the one before.
+    Layer 0 has no directions: its halves are the same numbers twice, or, of a token vector 2P wide, its two halves.
 
     Args:
         layers: (L + 1, n, 2P) float, of the n words of one title, as `Encoder.encode_tokens` gives them.
