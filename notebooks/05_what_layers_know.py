@@ -167,11 +167,13 @@ def counting(C=1.0):
     return make_pipeline(DictVectorizer(), LogisticRegression(C=C, max_iter=300))
 
 
+def classifier_of(name):
+    return counting() if name.startswith("counted") else linear()
+
+
 def learned(name, x, y):
     """A classifier for what is called so; it always says the same where `y` does."""
-    if len(set(y)) < 2:
-        return DummyClassifier().fit(x, y)
-    return (counting() if name.startswith("counted") else linear()).fit(x, y)
+    return (classifier_of(name) if len(set(y)) > 1 else DummyClassifier()).fit(x, y)
 
 
 # %%
@@ -247,8 +249,7 @@ lemmas = [e.lemma for e in uses]
 folds = {"groups": lemmas, "cv": GroupKFold(5)}  # a word is in one fold alone
 right = {"always the more common class": max(verbs.mean(), 1 - verbs.mean())}
 for name, x in read.items():
-    classifier = counting() if name.startswith("counted") else linear()
-    right[name] = cross_val_score(classifier, x, verbs, **folds).mean()
+    right[name] = cross_val_score(classifier_of(name), x, verbs, **folds).mean()
 pd.Series(right, name="right, of words never seen").map("{:.1%}".format).to_frame()
 
 # %% [markdown]
@@ -533,6 +534,8 @@ for name, tagged in said.items():
 # of WordNet, in each of which one word has a label: noun (n), verb (v), adjective (a) or adverb (r).
 
 # %%
+from elmo_helpers.files import whole_file
+
 rng = np.random.default_rng(SEED)
 path = Path(LABELLED)
 if not path.exists():
@@ -542,7 +545,8 @@ if not path.exists():
         labels = ["-"] * len(e.tokens)
         labels[e.place] = e.part
         text += "".join(f"{w}\t{label}\n" for w, label in zip(e.tokens, labels)) + "\n"
-    path.write_text(text, encoding="utf-8")
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 print(path.read_text(encoding="utf-8")[:60])
 
 # %% [markdown]
@@ -598,7 +602,8 @@ pd.DataFrame(table).T.rename_axis(columns="labels")
 from skops.io import dump, load
 
 file = path.with_name("tagger.skops")
-dump(linear().fit(read["all layers"], y), file)
+with whole_file(file) as temporary:
+    dump(linear().fit(read["all layers"], y), temporary)
 kept = load(file)
 own_title = encoder.encode_tokens([OWN_TITLE])[0]
 tags = kept.predict(np.concatenate(own_title.layers, axis=1))  # (n, (L + 1) 2P)
