@@ -233,7 +233,11 @@ def test_a_clone_shares_the_model_and_is_not_fitted(toy_model):
 
 
 def test_pipeline_and_grid_search_in_two_processes(folder, toy_model):
-    """The folder and the model itself give the same search."""
+    """The folder and the model itself give the same search, in processes that have done small work before, too.
+
+    joblib replaces these once they have loaded a model, since they then look as if they leaked memory.
+    """
+    assert joblib.Parallel(n_jobs=2)(joblib.delayed(abs)(i) for i in range(-3, 1)) == [3, 2, 1, 0]
     found = []
     for model in (folder, toy_model):
         pipeline = make_pipeline(ElmoVectorizer(model), LogisticRegression(max_iter=2000, C=100.0))
