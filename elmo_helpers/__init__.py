@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # `as` says that a name is to be had from here
     from elmo_helpers.training.config import TrainingConfig as TrainingConfig
     from elmo_helpers.training.evaluation import evaluate as evaluate
     from elmo_helpers.training.ngrams import InterpolatedBigramModel as InterpolatedBigramModel
+    from elmo_helpers.training.ngrams import KneserNeyModel as KneserNeyModel
     from elmo_helpers.training.ngrams import UnigramModel as UnigramModel
     from elmo_helpers.training.trainer import fine_tune as fine_tune
     from elmo_helpers.training.trainer import train as train
@@ -69,6 +70,7 @@ _HOME = {
     "Generator": "analysis.generation",
     "Highway": "model.char_cnn",
     "InterpolatedBigramModel": "training.ngrams",
+    "KneserNeyModel": "training.ngrams",
     "MixClassifier": "analysis.probe",
     "Scorer": "analysis.scoring",
     "ScalarMix": "model.scalar_mix",

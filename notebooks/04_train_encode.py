@@ -5,7 +5,7 @@
 # and titles that you can search and draw.
 
 # %% [markdown]
-# This is about the whole:
+# This notebook is about all of it:
 
 # %%
 import matplotlib.pyplot as plt
@@ -78,8 +78,8 @@ for name, part in parts.items():
 pd.DataFrame(rows, index=["titles", "words", "outside the vocabulary"]).T
 
 # %% [markdown]
-# A preset names a model's sizes. `tutorial` suits a laptop. The other three are those of models that the paper's authors
-# published; `original` is the paper's own.
+# A preset names a model's sizes: `tutorial` for a laptop, the others as the paper's authors published them. `original` is
+# the paper's own.
 
 # %%
 from elmo_helpers import BiLMConfig
@@ -93,10 +93,10 @@ meanings = ["filters, F", "token vector, D", "LSTM cell, H", "output of a direct
 pd.DataFrame(rows, index=meanings).T
 
 # %% [markdown]
-# We take its sizes, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name. Skip
-# connections add layer 1's output to layer 2's. Dropout, which hides a part of the numbers while training, is off. To save
-# time, the loss compares each answer with 1,024 words drawn anew in place of all. The learning rate rises at first and
-# then falls along a cosine.
+# We take `tutorial`, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name. Skip connections add layer 1's output to layer 2's, so the loss reaches layer 1 directly. Dropout, which
+# hides a part of the numbers while training, is off. To save time, each answer is compared with 1,024 drawn words in place
+# of all. Frequent words are drawn more often, for which scores are corrected; still the loss comes out too low (appendix
+# B). The learning rate rises at first and then falls along a cosine.
 
 # %%
 from elmo_helpers import TrainingConfig
@@ -115,25 +115,26 @@ training = TrainingConfig(epochs=EPOCHS, seed=SEED, **TRAINING)
 
 # %% [markdown]
 # We measure a model by its **perplexity** on held-out titles: $e$ to the power of the mean loss. At a perplexity of 100
-# it is as unsure, on average, as among 100 equally likely words. Lower is better. Two rivals only count:
+# it is as unsure, on average, as among 100 equally likely words. Lower is better. Three rivals only count:
 #
 # - **unigram**: each word by its frequency;
-# - **interpolated bigram**: how often the word followed the one before, mixed with its frequency. The mixture is set on
-#   *valid*, a small advantage there.
+# - **interpolated bigram**: how often the word followed the one before, mixed with its frequency;
+# - **5-grams**: what followed the four words before, or, where those are rare, the three, and so on (Kneser-Ney
+#   smoothing).
 
 # %%
-from elmo_helpers import InterpolatedBigramModel, UnigramModel, evaluate
+from elmo_helpers import InterpolatedBigramModel, KneserNeyModel, UnigramModel
 
 counting = {
     "unigram": UnigramModel(train_titles),
     "interpolated bigram": InterpolatedBigramModel(train_titles, valid_titles),
+    "5-grams": KneserNeyModel(train_titles, order=5),
 }
 on_valid = {name: m.evaluate(valid_titles).perplexity for name, m in counting.items()}
 
 # %% [markdown]
-# One call trains, in three to six minutes, and saves the best model so far. On the left you see the training loss, over a
-# sample of the words: it only says that learning goes on. On the right is the exact comparison, on
-# *valid*. Watch where the biLM passes the bigram.
+# One call trains, in three to six minutes, and saves the best model so far. On the left you see the training loss, which
+# only says that learning goes on. On the right is the exact comparison, on *valid*. Watch where the biLM passes the bigram.
 
 # %%
 from elmo_helpers import train
@@ -156,20 +157,27 @@ model = result.model
 # titles, which were not used so far:
 
 # %%
+from elmo_helpers import evaluate
+
 on_test = {name: m.evaluate(test_titles) for name, m in counting.items()}
 on_test["biLM"] = evaluate(model, test_titles, streams=training.feed == "streams")
 rows = {name: [e.forward, e.backward, e.perplexity] for name, e in on_test.items()}
 display(pd.DataFrame(rows, index=["forward", "backward", "mean"]).T.round(1))
 
-bilm, bigram = (on_test[name].perplexity for name in ("biLM", "interpolated bigram"))
-gap, knows = abs(1 - bilm / bigram), "knows" if bilm < bigram else "does not yet know"
-side = "below" if bilm < bigram else "above"
-say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of words.")
+bilm = on_test["biLM"].perplexity
+beside = []
+for name in counting:
+    gap = bilm / on_test[name].perplexity - 1
+    beside.append(f"{abs(gap):.0%} {'below' if gap < 0 else 'above'} the {name}")
+say(f"The perplexity of the biLM is {', '.join(beside)}.")
 
 # %% [markdown]
+# So it knows more than pairs of words. But presidents repeat themselves, and minutes do not teach all runs of five words.
+# Section 9 passes the 5-grams. And they give no vectors.
+#
 # ## 2 · Tweak it
 #
-# What is each setting worth? Each row is a run of its own, all else as above, measured apart on one core (on *test*):
+# What is each setting worth? Each row is a run, all else as above, on one core (on *test*):
 #
 # changed | perplexity | minutes
 # ---|---|---
@@ -181,8 +189,8 @@ say(f"The biLM is {gap:.0%} {side} the bigram: it {knows} more than pairs of wor
 # LSTM cells of twice the size | 107.3 | 8.2
 # six epochs, not three | 111.2 | 9.3
 #
-# Skip connections are worth most. Next, enlarge the cells or read longer. Learned characters and more drawn words hardly
-# matter.
+# Skip connections are worth most. Next, enlarge the cells (H, not P) or read longer. Learned characters and more drawn
+# words hardly matter.
 #
 # With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
 # a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
@@ -195,15 +203,15 @@ panel = TrainingPanel(train_titles, valid_titles, references=on_valid, **fields)
 panel
 
 # %% [markdown]
-# In use it looks like this:
+# In use:
 # ![The panel's fields, the curves of a run, and the table of runs](pictures/04_training_panel.png)
 
 # %% [markdown]
 # ## 3 · Titles that the model writes
 #
 # A language model can write: draw a word from what it predicts, read it, draw the next. The backward direction begins at
-# the end. A `temperature` below 1 prefers likely words. The titles are the first of a fixed seed, not picked; the first
-# line draws each word by its frequency alone.
+# the end. A `temperature` below 1 prefers likely words. The titles are not picked; the first line draws words by frequency
+# alone.
 
 # %%
 from elmo_helpers import Generator
@@ -234,12 +242,12 @@ for written in writer.fill_between(*ends, 4, n=4, temperature=0.8, seed=SEED):
 #
 # For each word $k$ of a title there are L + 1 vectors, $h_{k,l}$, of 2P numbers. For
 # layers 1 to L, $h_{k,l}$ is the forward output beside the backward one. Layer 0 is the token vector, from the spelling
-# alone; where it has P numbers, as in the paper, it stands there twice. The paper mixes them:
+# alone; if it has P numbers, as in the paper, it is taken twice. The paper mixes them:
 #
 # $$\mathrm{ELMo}_k = \gamma \sum_{l=0}^{L} s_l \, h_{k,l}, \qquad s_l = \frac{e^{w_l}}{\sum_j e^{w_j}}$$
 #
-# The shares $s_l$ are positive and sum to 1. $\gamma$ scales the whole, which no cosine sees, but a task's classifier does. A task that uses the vectors learns $w_l$
-# and $\gamma$ (notebook 05), while the model stays as it is. By hand, for one word and made-up $w_l$:
+# The shares $s_l$ are positive and sum to 1; $\gamma$ scales the whole. A task learns $w_l$ and $\gamma$ (notebook 05),
+# while the model stays as it is. By hand, for one word and made-up $w_l$:
 
 # %%
 from elmo_helpers.training.batching import Batch
@@ -381,9 +389,6 @@ for i in (list(forms).index(form) for form in sorted(set(forms))):
     print()
 
 # %% [markdown]
-# Notebook 05 asks for senses, too, of a model that has read more.
-
-# %% [markdown]
 # With a running kernel, type another word, or move the shares of the layers. Colours are groups found by k-means.
 
 # %%
@@ -395,14 +400,14 @@ searched_words = [searched.words(i) for i in range(len(searched))]
 ContextExplorer(encoder, searched_words, word.lower(), dates=searched.dates, seed=SEED)
 
 # %% [markdown]
-# In use it looks like this:
+# In use:
 # ![Sliders for the share of each layer, the map of a word's occurrences, and the nearest ones](pictures/04_contexts.png)
 
 # %% [markdown]
 # ## 6 · The vector of a title
 #
-# For a title, take the mean over its words. The old tutorial that this series began with took $[h_n \,;\, c_n]$ of each
-# layer, the hidden state and the memory of the LSTM where each direction stops reading; the library has it as `"states"`.
+# For a title, take the mean over its words. The old tutorial behind this series took $[h_n \,;\, c_n]$ of each layer,
+# the LSTM's hidden state and memory where each direction stops reading; the library has it as `"states"`.
 # The mean and these states by hand, with equal shares and $\gamma = 1$:
 
 # %%
@@ -480,7 +485,7 @@ for name, cosines in likeness(words_held_out).items():
 pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
-# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better still, as words give their time
+# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better, as words give their time
 # away, and together with vectors it is best. There layer 0 is nearly as good as all layers. For dating titles, spelling and
 # counting are enough; context pays for single words.
 #
@@ -495,7 +500,7 @@ look = {"vectors": vectors, "counted": counted, "title": OWN_SENTENCE}
 TitleSearch(encoder, searched.titles, searched.dates, **look)
 
 # %% [markdown]
-# In use it looks like this:
+# In use:
 # ![A title, the list of its nearest titles, and a figure of their dates](pictures/04_title_search.png)
 
 # %% [markdown]
@@ -535,8 +540,8 @@ plot_groups(placed, periods, order, ordered=True, **look)
 plt.show()
 
 # %% [markdown]
-# The periods overlap, but by PCA their middles stand in order, so the vectors hold something of the time. Appendix C counts
-# how much.
+# The periods overlap, but by PCA their middles are in order, so the vectors hold something of the time.
+# [Appendix C](appendix_c_periods.ipynb) counts how much.
 
 # %% [markdown]
 # ## 9 · Start from the model that ships
@@ -561,24 +566,26 @@ short = TrainingConfig(
 )
 
 # %% [markdown]
-# Beside it, fresh weights of the same size are trained by the same settings, which suit a trained start. You can give
-# `minutes=3` instead of `steps`.
+# Beside it, fresh weights of the same size are trained by the same settings, which suit a trained start.
 
 # %%
 watched = {"validation": natural_valid.select(slice(0, None, 6)), "progress": False}
 tuned = fine_tune("english-titles", natural_train, short, **watched)
 fresh = train(natural_train, tuned.model.config, short, **watched)
 
-natural_bigram = InterpolatedBigramModel(natural_train, natural_valid)
-level = natural_bigram.evaluate(watched["validation"]).perplexity
+natural = {
+    "interpolated bigram": InterpolatedBigramModel(natural_train, natural_valid),
+    "5-grams": KneserNeyModel(natural_train),
+}
+levels = {w: m.evaluate(watched["validation"]).perplexity for w, m in natural.items()}
 starts = {"from the model that ships": tuned, "from fresh weights": fresh}
 histories = {name: run.history for name, run in starts.items()}
 title_of_runs = "Two starts, the same size and the same titles"
-plot_runs(histories, {"interpolated bigram": level}, title=title_of_runs)
+plot_runs(histories, levels, title=title_of_runs)
 plt.show()
 
 # %%
-rows = {"interpolated bigram": natural_bigram.evaluate(natural_test).perplexity}
+rows = {name: m.evaluate(natural_test).perplexity for name, m in natural.items()}
 for name, run in starts.items():
     rows[name] = evaluate(run.model, natural_test).perplexity
 display(pd.Series(rows, name="perplexity on test titles").round(1).to_frame())
@@ -591,13 +598,14 @@ say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has co
 # (Not comparable with section 1: another vocabulary.) Fresh weights need more steps. Measured
 # apart for longer, on one core:
 #
-# | start | size | 3 minutes | 10 minutes |
-# |---|---|---|---|
-# | the model that ships | its own | 113 | 85 |
-# | fresh weights | its own | 222 | 116 |
-# | fresh weights | section 1's | 129 | 107 |
+# start | size | 3 minutes | 10 minutes
+# ---|---|---|---
+# the model that ships | its own | 113 | 85
+# fresh weights | its own | 222 | 116
+# fresh weights | section 1's | 129 | 107
 #
-# Three minutes from the model that ships do more than ten from fresh weights of its size.
+# Three minutes from the model that ships do as much as ten from fresh weights of its size, and less than ten of section
+# 1's. Ten from it pass all else, and the 5-grams.
 
 # %% [markdown]
 # ## 10 · Save, load, same vectors
@@ -635,8 +643,8 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # %% [markdown]
 # ## Where to go next
 #
-# - Notebook 05 asks each layer what it knows, and builds a tagger on the mix.
-# - Appendix B is for large corpora: softmaxes, checkpoints, several GPUs. Appendix C learns the shares on dates.
+# - [Notebook 05](05_what_layers_know.ipynb) asks each layer what it knows, and builds a tagger on the mix.
+# - [Appendix B](appendix_b_large_corpora.ipynb) is for large corpora: softmaxes, checkpoints, several GPUs.
 # - On the command line: `python -m elmo_helpers --help`.
 # - The paper: Peters et al. (2018), [arXiv:1802.05365](https://arxiv.org/abs/1802.05365), sections 3.1 to 3.3.
 

@@ -92,7 +92,11 @@ class LinearTagger:
             epochs = _EPOCHS_OF_MANY if len(labels) > _MANY else _EPOCHS
         epochs = whole_number("epochs", epochs, 1)
         with learning_on_the_cpu(seed):
-            tagger = cls(layers.mean(0), layers.std(0) + np.float32(1e-6))
+            mean = layers.mean(0)
+            standardized = layers - mean  # the layers of many words take hundreds of megabytes: one copy, no more
+            deviation = np.sqrt(np.einsum("nld,nld->ld", standardized, standardized) / len(layers)) + np.float32(1e-6)
+            standardized /= deviation
+            tagger = cls(mean, deviation)
             mix, linear = tagger.classifier.mix, tagger.classifier.linear
             mix.gamma.requires_grad_(False)  # w may have any length, so γ has nothing to add
             mix.weights.requires_grad_(learn_shares)
@@ -101,15 +105,15 @@ class LinearTagger:
                 {"params": [mix.weights], "lr": _MIX_LEARNING_RATE},
             ]
             optimizer = torch.optim.Adam(groups[: 2 if learn_shares else 1], lr=_LEARNING_RATE, fused=True)
-            x, y = tagger._standardized(layers), torch.from_numpy(labels.astype(np.float32))
+            x, y = torch.from_numpy(standardized), torch.from_numpy(labels.astype(np.float32))
             for _ in range(epochs):
                 for rows in torch.randperm(len(y)).split(_BATCH_SIZE):
                     optimizer.zero_grad()
                     logits = tagger.classifier(x.index_select(0, rows))[:, 0]
                     F.binary_cross_entropy_with_logits(logits, y[rows]).backward()
                     optimizer.step()
-        tagger.classifier.eval()
-        tagger.threshold = best_threshold(tagger.scores(layers), labels)
+            tagger.classifier.eval()
+            tagger.threshold = best_threshold(tagger._scores(x), labels)
         return tagger
 
     @property
@@ -130,9 +134,10 @@ class LinearTagger:
                 f"layers: expected (N, L, dim) with L and dim {self._mean.shape}, as when it was fitted, and got "
                 f"{layers.shape}."
             )
-        with torch.no_grad(), products_in("fp32", torch.device("cpu")):
-            scores: Tensor = self.classifier(self._standardized(layers))[:, 0]
-        return scores.numpy()
+        with products_in("fp32", torch.device("cpu")):
+            parts = np.array_split(layers, max(1, len(layers) // _BATCH_SIZE))  # each fits in a core's cache
+            standardized = (torch.from_numpy((part - self._mean) / self._deviation) for part in parts)
+            return np.concatenate([self._scores(x) for x in standardized])
 
     def predict(self, layers: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Whether the score of each word is above the threshold: (N, L, dim) float to (N,) bool.
@@ -190,8 +195,10 @@ class LinearTagger:
         tagger.classifier = classifier.eval()
         return tagger
 
-    def _standardized(self, layers: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy((layers - self._mean) / self._deviation)
+    @torch.no_grad()
+    def _scores(self, standardized: Tensor) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = self.classifier(standardized)[:, 0].numpy()
+        return scores
 
 
 def f1(found: NDArray[np.bool_], labels: NDArray[np.integer]) -> float:

@@ -103,12 +103,13 @@ def plot_curves(
             )
             ax.annotate(
                 f"{sign} {name}".strip(),
-                (labels[-1], end),
-                xytext=(10, 0),
-                textcoords="offset points",
+                (labels[-1], scores[-1]),
+                xytext=(1.06, end),
+                textcoords=ax.get_yaxis_transform(),  # x in widths of the axes
                 va="center",
                 color=colour,
                 annotation_clip=False,
+                arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 4},
             )
         ax.set_xscale("log")
         ax.set_xticks(labels, [f"{n:,}" for n in labels])

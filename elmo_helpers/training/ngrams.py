@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from elmo_helpers.checks import instance
+from elmo_helpers.checks import instance, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS
 from elmo_helpers.training.evaluation import Evaluation, out_of_vocabulary_rate
+from elmo_helpers.training.kneser_ney import KneserNey
 
 _FLOOR = 0.5  # added to every word's count, so that a word never seen in its direction is not impossible
 
@@ -90,17 +91,54 @@ class _Bigram:
         return float(-np.log(weight * pair + (1 - weight) * word).mean())
 
 
+class KneserNeyModel:
+    """Runs of words with modified Kneser-Ney smoothing, see `KneserNey`: the strongest of the models that count.
+
+    The backward model is the same on reversed titles.
+    """
+
+    def __init__(self, train: Corpus, order: int = 5) -> None:
+        """Count the runs of `order` words and fewer of `train`; `order` counts the word that is predicted, too.
+
+        Raises:
+            ElmoHelpersError: `train` has no title, or `order` is below 1.
+        """
+        instance("train", train, Corpus, "a Corpus")
+        self._order = whole_number("order", order, 1)
+        if not len(train):
+            raise ElmoHelpersError("train has no titles: a model that counts needs some.")
+        n_words = len(train.vocabulary)
+        # Neither padding nor the boundary that a title begins with is ever predicted.
+        self._directions = [KneserNey(_runs(train, reverse, order), n_words, n_words - 2) for reverse in (False, True)]
+
+    def evaluate(self, corpus: Corpus) -> Evaluation:
+        """Perplexity of both directions."""
+        runs = [_runs(corpus, reverse, self._order) for reverse in (False, True)]
+        p = [direction.probabilities(of) for direction, of in zip(self._directions, runs, strict=True)]
+        return _evaluation(corpus, [float(-np.log(of).mean()) for of in p])
+
+
 def _pairs(corpus: Corpus, reverse: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Vocabulary ids of every token that is predicted from, and of the one that follows it in reading order."""
+    contexts, words = _runs(corpus, reverse, 2).T
+    return contexts, words
+
+
+def _runs(corpus: Corpus, reverse: bool, order: int) -> NDArray[np.int64]:
+    """Vocabulary ids of every token that is predicted, behind the `order` - 1 ones before it in reading order.
+
+    Before a title's first word its boundary is repeated. (N, order) int64.
+    """
     first, last = (EOS, BOS) if reverse else (BOS, EOS)
-    contexts: list[ArrayLike] = []
-    words: list[ArrayLike] = []
+    before = [first] * max(1, order - 1)
+    parts: list[ArrayLike] = [[first] * (order - 1)]
     for i in range(len(corpus)):
         ids = corpus.lexicon_to_vocabulary[corpus.tokens(i)]
-        ids = ids[::-1] if reverse else ids
-        contexts += [[first], ids]
-        words += [ids, [last]]
-    return np.concatenate(contexts).astype(np.int64), np.concatenate(words).astype(np.int64)
+        parts += [before, ids[::-1] if reverse else ids, [last]]
+    text = np.concatenate(parts).astype(np.int64)
+    every = np.lib.stride_tricks.sliding_window_view(text, order)
+    runs: NDArray[np.int64] = every[every[:, -1] != first]
+    return runs
 
 
 def _unigram(train: Corpus, reverse: bool) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from elmo_helpers import (
     CharacterVocabulary,
     Corpus,
     InterpolatedBigramModel,
+    KneserNeyModel,
     TextConfig,
     TrainingConfig,
     default_titles,
@@ -75,6 +76,7 @@ def compare(model: BiLM, corpus: Corpus, minutes: list[float], directory: Path) 
     size = len(corpus.vocabulary)
     print(f"{len(titles):,} titles, {len(test):,} of the test, V {size:,}; exact perplexity on the test")
     print(f"  {'interpolated bigram':<52}{InterpolatedBigramModel(titles, valid).evaluate(test).perplexity:>8,.1f}")
+    print(f"  {'counted 5-grams':<52}{KneserNeyModel(titles).evaluate(test).perplexity:>8,.1f}")
     runs = {
         "the model, before its first step": lambda: fine_tune(
             model, titles, replace(FINE_TUNING, steps=1, learning_rate=1e-12, final_learning_rate=None), progress=False

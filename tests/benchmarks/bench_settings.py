@@ -18,7 +18,16 @@ import torch
 from bench_fine_tuning import of_the_notebook
 from machine import machine
 
-from elmo_helpers import Corpus, TrainingConfig, default_titles, evaluate, prepare_corpus, train
+from elmo_helpers import (
+    Corpus,
+    InterpolatedBigramModel,
+    KneserNeyModel,
+    TrainingConfig,
+    default_titles,
+    evaluate,
+    prepare_corpus,
+    train,
+)
 
 NOTEBOOK = TrainingConfig(epochs=3, seed=0, learning_rate=8e-3, final_learning_rate=8e-5, warmup_steps=200)
 # By name: the fields of the character CNN, of the biLM and of the training that are others than in the notebook.
@@ -31,6 +40,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "half the learning rate": ({}, {}, {"learning_rate": 4e-3, "final_learning_rate": 4e-5}),
     "six epochs": ({}, {}, {"epochs": 6}),
     "cells of twice the size": ({}, {"hidden_dim": 128}, {}),
+    "the same and six epochs": ({}, {"hidden_dim": 128}, {"epochs": 6}),
     "another seed": ({}, {}, {"seed": 1}),
 }
 
@@ -54,6 +64,9 @@ def compare(corpus: Corpus, names: list[str]) -> None:
     titles, valid, test = (corpus.split(name) for name in ("train", "valid", "test"))
     print(f"{len(titles):,} titles, {len(test):,} of the test, V {len(corpus.vocabulary):,}")
     print(f"  {'':<28}{'perplexity':>12}{'seconds':>10}{'parameters':>14}")
+    counting = {"interpolated bigram": InterpolatedBigramModel(titles, valid), "5-grams": KneserNeyModel(titles)}
+    for name, counts in counting.items():
+        print(f"  {name:<28}{counts.evaluate(test).perplexity:>12,.1f}")
     for name in names:
         cnn, bilm, training = CHANGES[name]
         config = of_the_notebook(corpus.character_vocabulary)

@@ -4,8 +4,8 @@ Each tagger's threshold is the one with the best F1 on the titles that it learne
 those by heart, so its threshold is set on scores of titles that it has not counted (cross-validation, three parts).
 A tagger reads the layers of the word, or those of the gap behind it (`gap_layers`). A model that has a softmax can be
 asked without a tagger how much likelier it finds the title with a comma there: with no label at all, commas go where
-it is likelier than without; with labels, a threshold is learned. Trigrams, counted in all titles that may be learned
-from, are asked without labels, too; a threshold on titles that they know by heart would be none.
+it is likelier than without; with labels, a threshold is learned. A model that counts, in all titles that may be
+learned from, is asked without labels, too; a threshold on titles that it knows by heart would be none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import COUNTED, Record, f1
-from evidence_trigrams import Trigrams
+from evidence_ngrams import NgramModel
 from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, of_gaps, with_neighbours
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
@@ -41,15 +41,15 @@ def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Tit
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
-    trigrams = {lower: Trigrams(train) for lower, (train, _) in parts.items()}
+    ngrams = {lower: NgramModel(train) for lower, (train, _) in parts.items()}
     for model in models:
         train, test = parts[model.lowercase]
         some = commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED)
-        yield from of_model(model, trigrams[model.lowercase], *some)
+        yield from of_model(model, ngrams[model.lowercase], *some)
 
 
 def of_model(
-    model: Model, trigrams: Trigrams, learned: Sequence[CommaExample], asked: Sequence[CommaExample]
+    model: Model, ngrams: NgramModel, learned: Sequence[CommaExample], asked: Sequence[CommaExample]
 ) -> Iterator[Record]:
     """F1 of one model's layers, and of the rivals on the same titles."""
     owner = np.repeat(np.arange(len(asked)), [len(example.tokens) for example in asked])
@@ -73,7 +73,7 @@ def of_model(
     )
     tried |= {f"gap, layer {layer}": (gaps[:, [layer]], gaps_test[:, [layer]]) for layer in range(model.n_layers)}
     tried["gap, learned mix"] = gaps, gaps_test
-    yield record(LIKELIER_COUNTED, 0, log_odds(trigrams, asked) > 0)
+    yield record(LIKELIER_COUNTED, 0, log_odds(ngrams, asked) > 0)
     if model.scorer is not None:
         likelier, likelier_test = (log_odds(model, part) for part in (learned[:MOST_SCORED], asked))
         yield record(LIKELIER, 0, likelier_test > 0)
@@ -91,7 +91,7 @@ def of_model(
             yield record(LIKELIER, n, likelier_test > threshold, threshold=threshold)
 
 
-def log_odds(model: Model | Trigrams, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
+def log_odds(model: Model | NgramModel, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
     """log p of the title with a comma behind a word, less log p of it without, for each word, (words,)."""
     titles = [example.tokens for example in examples]
     with_comma = [[*title[:k], ",", *title[k:]] for title in titles for k in range(1, len(title) + 1)]

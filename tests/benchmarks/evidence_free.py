@@ -4,8 +4,8 @@ The oldest four fifths of the titles are for learning, the newest fifth is the t
 counted words, those around by their place and all of the title, and layer 0 of the five words around, which knows the
 words and not their context. Nothing is chosen: all classifiers have the settings that they were first tried with.
 Without any label, a model that has a softmax says which of the two titles it finds likelier; with labels, how much
-likelier the second has to be is learned. Trigrams, counted in all titles that may be learned from, are asked without
-labels, too; what is learned on titles that they know by heart would be of no use.
+likelier the second has to be is learned. A model that counts, in all titles that may be learned from, is asked without
+labels, too; what is learned on titles that it knows by heart would be of no use.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import ABOVE, COUNTED, Record, over_pairs
-from evidence_trigrams import Trigrams
+from evidence_ngrams import NgramModel
 from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, readings
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
@@ -41,14 +41,12 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
-    trigrams = {lower: Trigrams(train) for lower, (train, _) in parts.items()}
+    ngrams = {lower: NgramModel(train) for lower, (train, _) in parts.items()}
     for model in models:
         for task, pairs in TASKS.items():
             right: dict[tuple[str, int], dict[str, NDArray[np.int64]]] = defaultdict(dict)
             for pair in pairs:
-                for key, of_pair in pair_results(
-                    model, trigrams[model.lowercase], pair, *parts[model.lowercase]
-                ).items():
+                for key, of_pair in pair_results(model, ngrams[model.lowercase], pair, *parts[model.lowercase]).items():
                     right[key]["/".join(pair)] = of_pair
             for (features, n), of_pairs in right.items():
                 details: dict[str, object] = {
@@ -62,7 +60,7 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
 
 
 def pair_results(
-    model: Model, trigrams: Trigrams, pair: tuple[str, str], train: Titles, test: Titles
+    model: Model, ngrams: NgramModel, pair: tuple[str, str], train: Titles, test: Titles
 ) -> dict[tuple[str, int], NDArray[np.int64]]:
     """For each kind of features and number of labels: which test examples are right, (n,) 0 or 1."""
     learned = one_spelling(train, pair, most=SEARCHED, seed=SEED)[: max(N_LABELS)]
@@ -73,7 +71,7 @@ def pair_results(
     (at, around), (at_test, around_test) = (layers_of(model, part) for part in (learned, asked))
     x = {AROUND: around} | readings(at)
     x_test = {AROUND: around_test} | readings(at_test)
-    results = {(LIKELIER_COUNTED, 0): ((log_odds(trigrams, pair, asked) > 0) == y_test).astype(np.int64)}
+    results = {(LIKELIER_COUNTED, 0): ((log_odds(ngrams, pair, asked) > 0) == y_test).astype(np.int64)}
     if model.scorer is not None:
         odds, odds_test = (log_odds(model, pair, part)[:, None] for part in (learned, asked))
         results[LIKELIER, 0] = ((odds_test[:, 0] > 0) == y_test).astype(np.int64)
@@ -92,7 +90,7 @@ def pair_results(
     return results
 
 
-def log_odds(model: Model | Trigrams, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.float64]:
+def log_odds(model: Model | NgramModel, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.float64]:
     """log p of each title with the second word of the pair, less log p of it with the first, (n,)."""
     first, second = (
         model.log_probabilities([[*e.tokens[: e.place], word, *e.tokens[e.place + 1 :]] for e in examples])

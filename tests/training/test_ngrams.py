@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from conftest import TOY_TITLES, corpus_of
-from elmo_helpers import ElmoHelpersError, InterpolatedBigramModel, UnigramModel
+from elmo_helpers import ElmoHelpersError, InterpolatedBigramModel, KneserNeyModel, UnigramModel
+from elmo_helpers.training.kneser_ney import KneserNey
 
 
 def predictions(titles, vocabulary, reverse):
@@ -76,3 +77,83 @@ def test_nothing_to_count():
     corpus = corpus_of(TOY_TITLES)
     with pytest.raises(ElmoHelpersError, match="needs titles"):
         InterpolatedBigramModel(corpus, corpus.select(np.empty(0, int)))
+    with pytest.raises(ElmoHelpersError, match="has no titles"):
+        KneserNeyModel(corpus.select(np.empty(0, int)))
+
+
+class KneserNeyByCounters:
+    """The formula as it is written, with a dictionary for each length of run."""
+
+    def __init__(self, runs, n_predicted):
+        order = len(runs[0])
+        self.n_predicted, self.c = n_predicted, {order: Counter(runs)}
+        for n in range(order - 1, 0, -1):
+            self.c[n] = Counter(run[1:] for run in self.c[n + 1])  # in how many words before it a run differs
+        self.d = {n: self.discounts(c) for n, c in self.c.items()}
+
+    @staticmethod
+    def discounts(c):
+        n = Counter(c.values())
+        found = [0.0]
+        for k in (1, 2, 3):
+            d = k - (k + 1) * n[1] / (n[1] + 2 * n[2]) * n[k + 1] / n[k] if n[1] and n[k] else 0
+            found.append(d if 0 < d < k else k / 2)
+        return found
+
+    def p(self, run):
+        if not run:
+            return 1 / self.n_predicted
+        c, d = self.c[len(run)], self.d[len(run)]
+        behind = {other: count for other, count in c.items() if other[:-1] == run[:-1]}
+        if not behind:
+            return self.p(run[1:])
+        held = sum(d[min(count, 3)] for count in behind.values())
+        count = c[run]
+        return (count - d[min(count, 3)] + held * self.p(run[1:])) / sum(behind.values())
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_kneser_ney_is_the_formula(rng, order):
+    text = rng.zipf(1.3, 600) % 9
+    runs = np.lib.stride_tricks.sliding_window_view(text, order)
+    asked = rng.integers(0, 10, (200, order))  # 9 was never seen
+    model, slow = KneserNey(runs, 10, 10), KneserNeyByCounters([tuple(run) for run in runs.tolist()], 10)
+    assert model.probabilities(asked) == pytest.approx([slow.p(tuple(run)) for run in asked.tolist()])
+    for history in asked[:20, :-1]:
+        every = np.column_stack([np.tile(history, (10, 1)), np.arange(10)])
+        assert model.probabilities(every).sum() == pytest.approx(1)
+
+
+def runs_of(titles, vocabulary, order, reverse):
+    """Each word behind those before it, and each end."""
+    first, last = ("</S>", "<S>") if reverse else ("<S>", "</S>")
+    for title in titles:
+        words = [w if w in vocabulary else "<UNK>" for w in title.split()]
+        padded = [first] * (order - 1) + (words[::-1] if reverse else words) + [last]
+        for end in range(order, len(padded) + 1):
+            yield tuple(padded[end - order : end])
+
+
+@pytest.mark.parametrize("order", [1, 2, 5])
+def test_perplexity_of_kneser_ney_by_hand(order):
+    corpus = corpus_of(TOY_TITLES, min_count=2, valid=0.3)
+    train, valid = corpus.split("train"), corpus.split("valid")
+    result = KneserNeyModel(train, order).evaluate(valid)
+    for reverse, perplexity in ((False, result.forward), (True, result.backward)):
+        counted, asked = (list(runs_of(part.titles, corpus.vocabulary, order, reverse)) for part in (train, valid))
+        slow = KneserNeyByCounters(counted, len(corpus.vocabulary) - 2)
+        nats = [-math.log(slow.p(run)) for run in asked]
+        assert perplexity == pytest.approx(math.exp(np.mean(nats)))
+    assert result.n_predictions == valid.n_tokens + len(valid)
+
+
+def test_kneser_ney_of_one_word():
+    """Counts of counts that are missing take nothing away from what was seen, and leave something to the rest."""
+    corpus = corpus_of(["home"])
+    assert 1 < KneserNeyModel(corpus).evaluate(corpus).perplexity < len(corpus.vocabulary)
+
+
+def test_kneser_ney_is_better_than_the_bigram_on_text_with_longer_order():
+    corpus = corpus_of(["a b c a d e a f g"] * 20)
+    bigram = InterpolatedBigramModel(corpus, corpus).evaluate(corpus).perplexity
+    assert KneserNeyModel(corpus, 3).evaluate(corpus).perplexity < 1.2 < bigram
