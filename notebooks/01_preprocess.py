@@ -19,7 +19,7 @@ plt.show()
 #
 # - Bring your own titles in one step.
 # - Say how many titles are dropped, and why.
-# - Choose a vocabulary, and know what it costs.
+# - Choose a vocabulary, and know what it leaves out.
 # - Follow a title from raw text to ids, and read every number of a corpus.
 
 # %% [markdown]
@@ -75,7 +75,7 @@ pd.set_option("display.max_colwidth", 120)
 # Set `TITLES` to your file, in UTF-8, plain or gzipped:
 #
 # - a `.csv` or `.tsv` with the columns `title` and `date`;
-# - or a `.txt` with one title a line, and no dates: each is then a document.
+# - or a `.txt` with one title a line, and no dates: each title is a document.
 #
 # Saved as `data/title_text.csv`, all notebooks find it. When the file changes, they make the corpus anew.
 #
@@ -107,7 +107,7 @@ pd.Series(kept, name="titles of the corpus").to_frame()
 # ## Read and clean
 #
 # Where `TITLES` names no file, `default_titles` writes the default corpus: every sentence of at most 40 tokens in the
-# State of the Union messages, with its date. Rows of a table without a title or date are left out.
+# State of the Union messages, with its date. Rows that lack a title or a date are left out.
 
 # %%
 from elmo_helpers import default_titles, read_titles
@@ -196,7 +196,7 @@ pd.Series({way: " | ".join(ways[way]) for way in ways}, name="cut at |").to_fram
 
 # %% [markdown]
 # At spaces, `owes:` and `owes` share nothing. The pattern tears the sum of money to pieces. spaCy knows marks and
-# exceptions, such as *U.S.* but not *u.s.*. So in lower case a few titles of the default corpus exceed 40 tokens.
+# exceptions, such as *U.S.*, but cuts *u.s.* up. So in lower case a few titles of the default corpus exceed 40 tokens.
 
 # %%
 tokens = list(Tokenizer(TOKENIZER)(titles["title"], progress=True))
@@ -228,8 +228,8 @@ say(f"Words cut at C = {MAX_CHARACTERS}: {n_cut:,}. The longest begins `{longest
 # ## Whole documents are held out
 #
 # A model is judged on titles that it has not learned from. Sentences of one speech share names and turns of phrase, so
-# we take all titles of a day as one **document** and hold out whole documents. Each line of the figure is a day, as
-# high as it has titles.
+# we take all titles of a day as one **document** and hold out whole documents. Each line of the figure is a day; its height
+# counts its titles.
 
 # %%
 from elmo_helpers.display.corpus_plots import plot_documents
@@ -260,7 +260,7 @@ for seed in range(5):
 (by_document, by_title), n_more = np.mean(draws, axis=0), sum(d > t for d, t in draws)
 say(
     f"Of 1,000 test words **{by_document:.1f}** are new with whole documents held out, "
-    f"**{by_title:.1f}** with single titles: fewer in {n_more} of 5 draws."
+    f"**{by_title:.1f}** with single titles: fewer new words in {n_more} of 5 draws."
 )
 
 # %% [markdown]
@@ -485,8 +485,8 @@ plot_title_path(corpus, followed, raw_of[clean[followed]])
 plt.show()
 
 # %% [markdown]
-# Read a column downwards. The lexicon id is the word's rank in all titles, from 3 on, the vocabulary id that in
-# training, from 4 on. Below stands the row of which notebook 02 makes a vector. Now leaf through all titles:
+# Read a column downwards. The lexicon id ranks the word in all titles, from 3 on; the vocabulary id in the training
+# titles, from 4 on. Below stands the row of which notebook 02 makes a vector. Now leaf through all titles:
 
 # %%
 last = len(corpus) - 1

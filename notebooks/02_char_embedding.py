@@ -511,8 +511,8 @@ for name, net in nets.items():
 pd.DataFrame(counted).map("{:.0%}".format)
 
 # %% [markdown]
-# Random filters keep the spelling. Training gives some of it away for what foretells the words beside a word, which is
-# not its ending alone: words of one family lie closer (next section).
+# Random filters keep the spelling as it is. Trained ones keep what helps to predict the words beside a word; so some
+# spelling is lost, and words of one family come closer (next section).
 #
 # ## Families on a plane
 #

@@ -180,8 +180,8 @@ say(f"{T - 2} words, {T} tokens, **{T - 1} predictions in each direction**.")
 # $$c_t=\sigma(f)\,c_{t-1}+\sigma(i)\tanh(g)\qquad{}h_t=\sigma(o)\tanh(c_t)$$
 #
 # $W_{ih}$, $W_{hh}$ and $b$ are learned. $\sigma$ squashes a number into 0 … 1, tanh into −1 … 1; products are taken
-# number by number. So $f$ says how much of the memory stays, $i$ how much new content is written, $o$ how much of the
-# memory is shown. With toy sizes:
+# number by number. So $\sigma(f)$ says how much of the memory stays, $\sigma(i)$ how much is written, $\sigma(o)$ how much of
+# the memory is shown. With toy sizes:
 
 # %%
 toy_D, toy_H = 4, 3
@@ -472,7 +472,6 @@ leaking = influence(both_halves, x)
 
 # %% [markdown]
 # Each row of a picture is one output; a circle marks the token that it is asked for. Does a circle lie on a colour?
-# (Untrained, more ways lead from words further off.)
 
 # %% tags=["readme-bilm"]
 from elmo_helpers.display.bilm_plots import plot_triangles
@@ -577,8 +576,8 @@ plot_streams(streams, n_steps)
 plt.show()
 
 # %% [markdown]
-# No `</S>` is read: it is asked for at a title's last word, and `<S>` follows. The backward model has a
-# line of its own: the same titles in the same order, each written from its end.
+# `</S>` is predicted at a title's last word and never read; the next title's `<S>` follows. A stream may begin within a
+# title. The backward model reads the same titles in the same order, each from its end.
 #
 # Both arrows in numbers: we cut the six toy tokens of section 3 behind the third one, and look at the last output,
 # $h_6$. `detach` keeps the numbers of the state, and forgets where they came from.
@@ -612,7 +611,8 @@ table.map("{:.4f}".format).rename_axis(columns="derivative of h6:")
 #
 # In the library, `StreamBatches` cuts a corpus, and `BiLM.stream_loss` reads a window and gives the state back. The
 # words must be those of our cut, the windows' losses must add up to that of the whole text, and no gradient may go from
-# the second window's loss to the token vectors of the first. (Nothing is trained here: only whether a gradient is there counts.)
+# the second window's loss to the token vectors of the first. (Nothing is trained here, so it means nothing which loss
+# is lower.)
 
 # %%
 from elmo_helpers.training.streams import StreamBatches

@@ -237,7 +237,7 @@ def plot_families(
                 edgecolors=BLACK, linewidths=0.3, alpha=0.9, label=family,
             )  # fmt: skip
         if len(names):
-            ax.margins(0.5, 0.12)  # a name has room on either side
+            ax.margins(0.8, 0.12)  # a name has room on either side
             for row, side in _rows_to_name(points, families, names):
                 ax.annotate(
                     names[row], points[row], xytext=(6 * side, 0), textcoords="offset points", fontsize=8,
