@@ -172,7 +172,7 @@ for name in counting:
 say(f"The perplexity of the biLM is {', '.join(beside)}.")
 
 # %% [markdown]
-# It knows more than pairs of words. But presidents repeat themselves, and minutes do not teach all runs of five words.
+# So it knows more than pairs of words, and after these few minutes less than runs of five.
 #
 # ## 2 · Tweak it
 #
@@ -427,7 +427,7 @@ pd.DataFrame(rows, index=["numbers", "differs from the library by"]).T
 # ## 7 · Nearest titles, beside counted words
 #
 # Are titles with near vectors alike? Rivals: **counted words** (TF-IDF), which know neither order nor spelling, and
-# **layer 0**, which knows the spelling alone, so what all layers add is context. And the cosines of two ways can be added.
+# **layer 0**, which knows the spelling alone, so what all layers add is context. We also add the cosines of two ways.
 
 # %%
 from sklearn.metrics.pairwise import cosine_similarity
@@ -574,6 +574,7 @@ tuned = fine_tune("english-titles", natural_train, short, **watched)
 fresh = train(natural_train, tuned.model.config, short, **watched)
 
 natural = {
+    "unigram": UnigramModel(natural_train),
     "interpolated bigram": InterpolatedBigramModel(natural_train, natural_valid),
     "5-grams": KneserNeyModel(natural_train),
 }
@@ -604,8 +605,8 @@ say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has co
 # fresh weights | its own | 222 | 116
 # fresh weights | section 1's | 129 | 107
 #
-# Three minutes from the model that ships do as much as ten from fresh weights of its size, and less than ten of section
-# 1's. Ten from it pass all else, and the 5-grams.
+# After three minutes the model that ships is where fresh weights of its size are after ten, but not where those of section
+# 1's are. After ten it is ahead of all, and of the 5-grams.
 
 # %% [markdown]
 # ## 10 · Save, load, same vectors

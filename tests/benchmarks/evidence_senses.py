@@ -2,10 +2,10 @@
 
 - Noun or verb: words that stand in the examples as both. A logistic regression learns on some words and is asked of
   others, so it cannot know a word; what is common to all of them is how nouns and verbs stand among other words. The
-  rival counts the words around, with as many labels.
+  rivals, with as many labels, count the words around, or read layer 0 of the five words.
 - The sense: of all other examples of the same spelling, the one with the nearest vector. Is it of the same synset?
-  Asked only where some of the others are of the same synset and some are not. Nothing is learned. The rival takes the
-  one that shares the rarest words.
+  Asked only where some of the others are of the same synset and some are not. Nothing is learned. The rivals take the
+  one that shares the rarest words, or whose five words are nearest by layer 0.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from evidence_measures import COUNTED, Measured, Record, share
-from evidence_vectors import Model, counted_around, readings
+from evidence_vectors import AROUND, Model, counted_around, readings
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction import DictVectorizer
@@ -57,22 +57,23 @@ def senses(models: Sequence[Model]) -> Iterator[Record]:
     right = np.array([shares_words_with_same_sense(shared, i, *of_example) for i, of_example in others.items()])
     yield Record("senses", task_of_sense, "", COUNTED, None, by_spelling(right, names))
     for model in models:
-        layers = layers_of(model, both)
-        for features, x in readings(layers).items():
+        layers, around = layers_of(model, both)
+        for features, x in ({AROUND: around} | readings(layers)).items():
             classifier = make_pipeline(StandardScaler(), LogisticRegression(C=C_OF_LAYERS, max_iter=1000))
             right = by_folds(classifier, x, verbs, spelled) == verbs
             yield Record("senses", task, model.name, features, None, by_spelling(right, spelled))
         rows = sorted(set(asked) | {i for of_word, _ in others.values() for i in of_word.tolist()})
-        layers = layers_of(model, [examples[i] for i in rows])
+        layers, around = layers_of(model, [examples[i] for i in rows])
         place = {i: row for row, i in enumerate(rows)}
-        for features, x in readings(unit_rows(layers)).items():
+        for features, x in ({AROUND: around} | readings(unit_rows(layers))).items():
             right = nearest_has_same_sense(unit_rows(x), asked, others, place)
             yield Record("senses", task_of_sense, model.name, features, None, by_spelling(right, names))
 
 
-def layers_of(model: Model, examples: Sequence[WordNetExample]) -> NDArray[np.float32]:
-    """All layers of the word of each example."""
-    return model.at([model.as_read(example.tokens) for example in examples], [example.place for example in examples])
+def layers_of(model: Model, examples: Sequence[WordNetExample]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """All layers of the word of each example, and layer 0 around it."""
+    titles = [model.as_read(example.tokens) for example in examples]
+    return model.at_and_around(titles, [example.place for example in examples])
 
 
 def spellings(examples: Sequence[WordNetExample]) -> list[str]:

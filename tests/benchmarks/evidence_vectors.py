@@ -50,10 +50,6 @@ class Model:
         assert self.scorer is not None
         return np.array([scores.log_probability for scores in self.scorer.score(list(map(list, titles)))])
 
-    def at(self, titles: Sequence[Sequence[str]], places: Sequence[int]) -> NDArray[np.float32]:
-        """All layers of one word of each title: (titles, L + 1, 2P) float32."""
-        return self.at_and_around(titles, places, ())[0]
-
     def at_and_around(
         self, titles: Sequence[Sequence[str]], places: Sequence[int], offsets: Sequence[int] = WINDOW
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -37,7 +37,8 @@ def test_each_curve_is_named_at_its_end_and_no_two_names_touch():
     ax = plot_curves([50, 1000], curves, highlighted=["a"])
     assert [list(line.get_ydata()) for line in ax.lines] == list(curves.values())
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "1,000"]
-    heights = {text.get_text(): text.xy[1] for text in ax.texts}
+    heights = {text.get_text(): text.xyann[1] for text in ax.texts}
+    assert [tuple(text.xy) for text in ax.texts] == [(1000, scores[-1]) for scores in curves.values()]
     assert sorted(heights, key=heights.get) == ["a", "■ b", "◆ d", "▲ c"]
     assert [line.get_marker() for line in ax.lines] == ["o", "s", "^", "D"]
     assert (np.diff(sorted(heights.values())) > 2).all()
