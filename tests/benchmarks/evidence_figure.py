@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import fill
 
 from evidence_measures import COUNTED, Record
+from evidence_vectors import AROUND
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -99,9 +100,11 @@ def sense_bars(ax: Axes, records: Sequence[Record]) -> None:
         colour = LOOKS.get(record.features, OTHER)[0]
         if record.model:
             x = position - 0.4 + (read.index(record.features) + 0.5) * width
-            ax.bar(x, value, 0.9 * width, color=colour)
+            hatch = "///" if record.features == AROUND else None  # it has the colour of layer 0
+            ax.bar(x, value, 0.9 * width, color=colour, hatch=hatch, edgecolor="white", linewidth=0)
             ax.errorbar(x, value, [[value - low], [high - value]], color=BLACK, linewidth=1, capsize=2)
-            ax.annotate(record.features.removesuffix(" layers").removeprefix("layer "), (x, 1), ha="center", fontsize=8)
+            name = record.features.removesuffix(" layers").removeprefix("layer ").replace("around", "±2")
+            ax.annotate(name, (x, 1), ha="center", fontsize=7)
         else:
             line = "--" if record.features == COUNTED else ":"
             ax.plot([position - 0.45, position + 0.45], [value, value], color=BLACK, linestyle=line, linewidth=1.3)
