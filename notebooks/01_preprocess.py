@@ -240,7 +240,7 @@ plot_documents(titles["date"].to_numpy(), splits, SPLITS)
 plt.show()
 
 # %% [markdown]
-# Does it matter? We count test words that no training title has, also with as many single titles held out.
+# How much? Test words that no training title has, with whole days held out and with as many single titles:
 
 
 # %%

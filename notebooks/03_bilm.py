@@ -550,8 +550,8 @@ display(widgets.VBox([*controls.values(), picture]))
 # %% [markdown]
 # ## 8 · Streams: the state goes on, the gradient stops
 #
-# So far a title was a row of its own, and the LSTM began at `<S>` with zeros. The published models were trained on
-# running text: one long line, cut into B **streams** of equal length that are read side by side. A training step reads
+# So far a title was a row of its own, and the LSTM began at `<S>` with zeros. The published models read all their
+# sentences as one long line, cut into B **streams** of equal length that are read side by side. A training step reads
 # a **window**, a few tokens of each stream. By hand, with four short titles:
 
 # %%
@@ -721,7 +721,8 @@ plt.show()
 # the sums differ.
 #
 # Which words would each direction have put in the framed place? Neither reads the word itself. The third picture
-# multiplies both answers and brings them to sum 1, so a word has to please both sides. The real word has a black edge.
+# multiplies both answers and brings them to sum 1, so a word has to please both sides (and its frequency counts twice). The
+# real word has a black edge.
 
 # %%
 from elmo_helpers.display.scoring_plots import plot_likely_words

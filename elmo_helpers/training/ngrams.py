@@ -12,6 +12,7 @@ from elmo_helpers.text.vocabulary import BOS, EOS
 from elmo_helpers.training.evaluation import Evaluation, out_of_vocabulary_rate
 from elmo_helpers.training.kneser_ney import KneserNey
 
+_LONGEST = 100  # words of a counted run
 _FLOOR = 0.5  # added to every word's count, so that a word never seen in its direction is not impossible
 
 
@@ -101,18 +102,19 @@ class KneserNeyModel:
         """Count the runs of `order` words and fewer of `train`; `order` counts the word that is predicted, too.
 
         Raises:
-            ElmoHelpersError: `train` has no title, or `order` is below 1.
+            ElmoHelpersError: `train` has no title, or `order` is not from 1 to 100.
         """
         instance("train", train, Corpus, "a Corpus")
         self._order = whole_number("order", order, 1)
-        if not len(train):
-            raise ElmoHelpersError("train has no titles: a model that counts needs some.")
+        if self._order > _LONGEST:  # each of a title's words is held this often
+            raise ElmoHelpersError(f"order={order}: expected at most {_LONGEST} words; 5 is usual.")
         n_words = len(train.vocabulary)
         # Neither padding nor the boundary that a title begins with is ever predicted.
         self._directions = [KneserNey(_runs(train, reverse, order), n_words, n_words - 2) for reverse in (False, True)]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
         """Perplexity of both directions."""
+        instance("corpus", corpus, Corpus, "a Corpus")
         runs = [_runs(corpus, reverse, self._order) for reverse in (False, True)]
         p = [direction.probabilities(of) for direction, of in zip(self._directions, runs, strict=True)]
         return _evaluation(corpus, [float(-np.log(of).mean()) for of in p])
@@ -128,7 +130,12 @@ def _runs(corpus: Corpus, reverse: bool, order: int) -> NDArray[np.int64]:
     """Vocabulary ids of every token that is predicted, behind the `order` - 1 ones before it in reading order.
 
     Before a title's first word its boundary is repeated. (N, order) int64.
+
+    Raises:
+        ElmoHelpersError: There is no title.
     """
+    if not len(corpus):
+        raise ElmoHelpersError("A model that counts was given a corpus without a title; give one that has some.")
     first, last = (EOS, BOS) if reverse else (BOS, EOS)
     before = [first] * max(1, order - 1)
     parts: list[ArrayLike] = [[first] * (order - 1)]

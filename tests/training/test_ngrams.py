@@ -77,8 +77,11 @@ def test_nothing_to_count():
     corpus = corpus_of(TOY_TITLES)
     with pytest.raises(ElmoHelpersError, match="needs titles"):
         InterpolatedBigramModel(corpus, corpus.select(np.empty(0, int)))
-    with pytest.raises(ElmoHelpersError, match="has no titles"):
-        KneserNeyModel(corpus.select(np.empty(0, int)))
+    for use in (KneserNeyModel, UnigramModel, KneserNeyModel(corpus).evaluate, UnigramModel(corpus).evaluate):
+        with pytest.raises(ElmoHelpersError, match="without a title"):
+            use(corpus.select(np.empty(0, int)))
+    with pytest.raises(ElmoHelpersError, match="order=101: expected at most 100"):
+        KneserNeyModel(corpus, 101)
 
 
 class KneserNeyByCounters:
