@@ -613,7 +613,7 @@ plt.show()
 # %% [markdown]
 # This is where ELMo pays: 200 labels do what 2,000 do for counting. With 50, layer 2 is 30 points ahead: 9 are in the
 # spelling of five words, 21 in what the language models read. With 200 these are 12 and 6, with 2,000 labels 6 and 2. (Of
-# the test alone: ±2 points.)
+# the test: ±2 points.)
 #
 # Keep the tagger of all layers, load it, and tag a title. A file of skops runs no code when read:
 
@@ -687,13 +687,13 @@ if dated:
 pd.DataFrame(table).T.map("{:.1%}".format)
 
 # %% [markdown]
-# Counting is ahead in both, and cheapest. So if some words, wherever they stand, give the answer, count them. If it
+# Counting is ahead in both. So if some words, wherever they stand, give the answer, count them. If it
 # depends on where a word stands and what is beside it, read the layers.
 
 # %% [markdown]
 # ## 6 · word2vec, ELMo, BERT, GPT
 #
-# Four ways:
+# Four ways to a vector:
 
 # %%
 from elmo_helpers.display.layer_plots import plot_readers
