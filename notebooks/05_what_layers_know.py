@@ -751,14 +751,14 @@ import torch
 
 from elmo_helpers import Elmo
 
+torch.manual_seed(SEED)
 elmo = Elmo(MODEL, None, num_output_representations=1, dropout=0.0)
 head = torch.nn.Linear(elmo.get_output_dim(), 1)
 to_train = [p for p in [*elmo.parameters(), *head.parameters()] if p.requires_grad]
 optimizer = torch.optim.Adam(to_train, lr=0.01)
-ids = elmo.batch_to_ids([title.tokens for title in learn[:8]])
 wanted = torch.Tensor(y_learn[: n_words[7]])  # commas behind these words
 for _ in range(20):
-    mixed = elmo(ids)  # its mask is 1 where there are words, and no padding
+    mixed = elmo(elmo.batch_to_ids([title.tokens for title in learn[:8]]))
     logits = head(mixed["elmo_representations"][0])[..., 0][mixed["mask"] > 0]
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted)
     optimizer.zero_grad()
