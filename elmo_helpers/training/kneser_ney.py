@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Ints = NDArray[np.int64]
+
+
+def runs_of(titles: Iterable[ArrayLike], order: int, first: int, last: int) -> Ints:
+    """Each word of the titles, and `last` behind them, with the `order` - 1 words before it: (N, order) int64.
+
+    Before a title stands `first`, repeated, which is no word of any. At least one title.
+    """
+    # Runs of one word need a border, too, which is dropped like all others.
+    padded = ([[first] * max(1, order - 1), title, [last]] for title in titles)
+    text = np.concatenate([[first] * (order - 1), *chain.from_iterable(padded)]).astype(np.int64)
+    every = np.lib.stride_tricks.sliding_window_view(text, order)
+    runs: Ints = every[every[:, -1] != first]
+    return runs
 
 
 class _Runs(NamedTuple):

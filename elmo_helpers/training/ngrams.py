@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from elmo_helpers.checks import instance, whole_number
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS
 from elmo_helpers.training.evaluation import Evaluation, out_of_vocabulary_rate
-from elmo_helpers.training.kneser_ney import KneserNey
+from elmo_helpers.training.kneser_ney import KneserNey, runs_of
 
 _LONGEST = 100  # words of a counted run
 _FLOOR = 0.5  # added to every word's count, so that a word never seen in its direction is not impossible
@@ -110,7 +110,8 @@ class KneserNeyModel:
             raise ElmoHelpersError(f"order={order}: expected at most {_LONGEST} words; 5 is usual.")
         n_words = len(train.vocabulary)
         # Neither padding nor the boundary that a title begins with is ever predicted.
-        self._directions = [KneserNey(_runs(train, reverse, order), n_words, n_words - 2) for reverse in (False, True)]
+        runs = [_runs(train, reverse, self._order) for reverse in (False, True)]
+        self._directions = [KneserNey(of, n_words, n_words - 2) for of in runs]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
         """Perplexity of both directions."""
@@ -137,15 +138,8 @@ def _runs(corpus: Corpus, reverse: bool, order: int) -> NDArray[np.int64]:
     if not len(corpus):
         raise ElmoHelpersError("A model that counts was given a corpus without a title; give one that has some.")
     first, last = (EOS, BOS) if reverse else (BOS, EOS)
-    before = [first] * max(1, order - 1)
-    parts: list[ArrayLike] = [[first] * (order - 1)]
-    for i in range(len(corpus)):
-        ids = corpus.lexicon_to_vocabulary[corpus.tokens(i)]
-        parts += [before, ids[::-1] if reverse else ids, [last]]
-    text = np.concatenate(parts).astype(np.int64)
-    every = np.lib.stride_tricks.sliding_window_view(text, order)
-    runs: NDArray[np.int64] = every[every[:, -1] != first]
-    return runs
+    titles = (corpus.lexicon_to_vocabulary[corpus.tokens(i)] for i in range(len(corpus)))
+    return runs_of((ids[::-1] if reverse else ids for ids in titles), order, first, last)
 
 
 def _unigram(train: Corpus, reverse: bool) -> NDArray[np.float64]:

@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.training.kneser_ney import KneserNey
+from elmo_helpers.training.kneser_ney import KneserNey, runs_of
 
 Title = Sequence[str]
 
 ORDER = 5
-BOUNDARY, UNSEEN, FIRST_WORD = 0, 1, 2  # numbers of a title's beginning and end, of words never seen, and of the others
+BEGIN, END, UNSEEN, FIRST_WORD = 0, 1, 2, 3  # numbers of a title's ends, of words never seen, and of the others
 
 
 class NgramModel:
@@ -23,7 +23,7 @@ class NgramModel:
         """Count the titles' runs of one to five words."""
         self.number = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(titles)), FIRST_WORD)}
         n_words = len(self.number) + FIRST_WORD
-        self.directions = [KneserNey(self._runs(titles, step)[0], n_words, n_words) for step in (1, -1)]
+        self.directions = [KneserNey(self._runs(titles, step)[0], n_words, n_words - 1) for step in (1, -1)]
 
     def log_probabilities(self, titles: Sequence[Title]) -> NDArray[np.float64]:
         """log p of each title and its end, in nats, the sum of both directions, (titles,)."""
@@ -35,10 +35,6 @@ class NgramModel:
 
     def _runs(self, titles: Sequence[Title], step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Each word and end behind the four before it, (N, 5), and the numbers of their titles, (N,)."""
-        numbers: list[int] = [BOUNDARY] * (ORDER - 1)
-        for title in titles:
-            numbers += [self.number.get(word, UNSEEN) for word in title[::step]]
-            numbers += [BOUNDARY] * ORDER  # the end, and the beginning of the next one
-        runs = np.lib.stride_tricks.sliding_window_view(np.array(numbers, dtype=np.int64), ORDER)
+        numbers = ([self.number.get(word, UNSEEN) for word in title[::step]] for title in titles)
         title = np.repeat(np.arange(len(titles)), [len(title) + 1 for title in titles])
-        return runs[np.arange(len(title)) + (ORDER - 1) * title], title
+        return runs_of(numbers, ORDER, BEGIN, END), title
