@@ -14,6 +14,11 @@ from elmo_helpers.files import check_ordinary, writing
 if sys.platform != "win32":
     import fcntl
 
+
+class BeingMadeError(ElmoHelpersError):
+    """Another process is making what is asked for: it may be there in a while."""
+
+
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems say that cannot lock
 
 
@@ -30,7 +35,8 @@ def only_one(lock: Path, what: str | os.PathLike[str]) -> Iterator[None]:
         what: What is being made, for the message.
 
     Raises:
-        ElmoHelpersError: Another process, or another thread, is at it; or the file cannot be written.
+        BeingMadeError: Another process, or another thread, is at it.
+        ElmoHelpersError: The file cannot be written.
     """
     if sys.platform == "win32":
         yield
@@ -39,7 +45,7 @@ def only_one(lock: Path, what: str | os.PathLike[str]) -> Iterator[None]:
     with writing(what):
         handle = _taken(lock)
     if handle is None:
-        raise ElmoHelpersError(
+        raise BeingMadeError(
             f"{what} is being made by another process, which holds {lock}: wait for its end, or name another place."
         )
     try:

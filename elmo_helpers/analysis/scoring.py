@@ -191,12 +191,16 @@ class Scorer:
         # (B, T - 1), True where a position is no padding and has a next one.
         here = within_lengths(batch.lengths - 1, hidden.shape[1] - 1).to(hidden.device)
         of_both = []
-        for read, wanted in (
-            (hidden[:, :-1, :width], batch.targets[:, 1:]),
-            (hidden[:, 1:, width:], batch.targets[:, :-1]),
+        for read, wanted, known in (
+            (hidden[:, :-1, :width], batch.targets[:, 1:], _beginnings(titles)),
+            (hidden[:, 1:, width:], batch.targets[:, :-1], _endings(titles)),
         ):
-            loss = self.model.predictor.exact(read[here], wanted[here])
-            of_both.append((-loss.rows.float().cpu()).split((batch.lengths - 1).tolist()))
+            # What is known at a place says what is read and what is wanted there, so places that agree are asked once.
+            _, first, same = np.unique(known, return_index=True, return_inverse=True)
+            asked = torch.from_numpy(first).to(hidden.device)
+            loss = self.model.predictor.exact(read[here][asked], wanted[here][asked])
+            of_places = -loss.rows.float().cpu()[torch.from_numpy(same)]
+            of_both.append(of_places.split((batch.lengths - 1).tolist()))
         return [
             WordScores(
                 tokens,
@@ -208,6 +212,28 @@ class Scorer:
             )
             for tokens, forward, backward in zip(titles, *of_both, strict=True)
         ]
+
+
+def _beginnings(titles: list[list[str]]) -> NDArray[np.int64]:
+    """For each word of each title and for its end, one behind the other, a number of the title up to there.
+
+    Titles that begin alike have equal numbers as far as they do, such as those that differ in one word.
+    """
+    numbers: dict[tuple[int, str | None], int] = {}
+    found = []
+    for title in titles:
+        number = -1
+        for word in [*title, None]:
+            number = numbers.setdefault((number, word), len(numbers))
+            found.append(number)
+    return np.array(found, np.int64)
+
+
+def _endings(titles: list[list[str]]) -> NDArray[np.int64]:
+    """For the beginning of each title and for each word, a number of the title from there on, as `_beginnings` has."""
+    backward = _beginnings([title[::-1] for title in titles])
+    parts = np.split(backward, np.cumsum([len(title) + 1 for title in titles])[:-1])
+    return np.concatenate([part[::-1] for part in parts])
 
 
 def _split(tokens: list[str], gaps: re.Pattern[str]) -> list[list[str]]:

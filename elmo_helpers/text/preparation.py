@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from elmo_helpers.checks import flag, whole_number
 from elmo_helpers.config import TextConfig
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.files import check_ordinary, path_of
+from elmo_helpers.locks import BeingMadeError
 from elmo_helpers.text.characters import CharacterVocabulary
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.corpus_building import checked_settings
@@ -19,6 +21,8 @@ from elmo_helpers.text.shards import CorpusShards
 from elmo_helpers.text.title_files import BLOCK, Files, title_files
 from elmo_helpers.text.title_rows import table_kind
 from elmo_helpers.text.titles import default_titles
+
+_PAUSE = 0.2  # seconds between two looks at what another process is making
 
 _DEFAULTS: dict[str, Any] = {
     "min_count": 3,
@@ -52,7 +56,8 @@ def prepare_corpus(
 
     Memory grows with the number of distinct words, and by some bytes a title, never with the text: titles are read,
     cleaned and cut into tokens in blocks, and each block becomes a shard. A corpus that lies there is loaded, unless
-    one of the files is newer; it must have been made as asked for. Remove the directory to have it made anew.
+    one of the files is newer; it must have been made as asked for. Remove the directory to have it made anew. While
+    another process is making it, this one waits.
 
     Args:
         titles: A file as `read_titles` takes it, a pattern such as "news/*.txt.gz", or a list of such. Where it is one
@@ -82,29 +87,33 @@ def prepare_corpus(
     settings = {"min_count": min_count, "max_size": max_size, "split": split, "valid": valid, "test": test}
     settings["seed"] = seed
     made = path_of("directory", directory) / HEADER
-    if os.path.isfile(made) and not _is_newer(files, made):
+
+    def there() -> Corpus | CorpusShards | None:
+        if not os.path.isfile(made) or _is_newer(files, made):
+            return None
         corpus = load(directory)
-        there = {**corpus.made_from, "characters": corpus.character_vocabulary, "text": corpus.text}
-        _refuse_others(directory, there, {**names, **settings, "characters": characters, "text": text})
+        made_with = {**corpus.made_from, "characters": corpus.character_vocabulary, "text": corpus.text}
+        _refuse_others(directory, made_with, {**names, **settings, "characters": characters, "text": text})
         return corpus
 
+    if (corpus := there()) is not None:
+        return corpus
     if isinstance(titles, str | os.PathLike):
         path = Path(titles)
         if files["titles"] == [path] and path.suffix.lower() == ".csv":
             default_titles(path)
     _check_files(files)
-    settings = _with_defaults(settings, own_splits=len(files) > 1)
-    with corpus_directory(directory) as temporary:
-        write_corpus(
-            temporary,
-            files,
-            characters or CharacterVocabulary(),
-            text or TextConfig(),
-            settings | names,
-            shard_size,
-            progress,
-        )
-    return load(directory)
+    to_make = _with_defaults(settings, own_splits=len(files) > 1) | names
+    spelling, cleaning = characters or CharacterVocabulary(), text or TextConfig()
+    while (corpus := there()) is None:
+        try:
+            with corpus_directory(directory) as temporary:
+                write_corpus(temporary, files, spelling, cleaning, to_make, shard_size, progress)
+        except BeingMadeError:  # by another notebook, say, that has just been started, too
+            time.sleep(_PAUSE)
+        else:
+            return load(directory)  # also where a file is dated later than now
+    return corpus
 
 
 def _is_newer(files: dict[str, list[Path]], made: Path) -> bool:

@@ -18,7 +18,7 @@ def log_p(model: BiLM, words: list[str], direction: int, position: int) -> torch
         kept, read = words[: position - 1], position - 1
     else:
         kept, read = words[position:], 1
-    batch = Batch.of_words([kept], model.character_vocabulary, model.vocabulary)
+    batch = Batch.of_words([kept], model.character_vocabulary, model.vocabulary, errors="skip")
     with torch.no_grad():
         top = model(batch.characters, batch.tokens, batch.lengths).layers[-1][0]
     half = model.config.output_dim
@@ -50,6 +50,20 @@ def test_each_word_scores_as_computed_from_its_context_alone(model):
             assert score.backward[i] == pytest.approx(float(log_p(model, words, 1, i + 1)[word_id]), abs=1e-5)
         assert score.forward_end == pytest.approx(float(log_p(model, words, 0, len(words) + 1)[2]), abs=1e-5)
         assert score.backward_end == pytest.approx(float(log_p(model, words, 1, 0)[1]), abs=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_titles_that_begin_or_end_alike_score_as_alone(model, batch_size):
+    words = ["the", "cat", "sat", "on", "the", "mat"]
+    titles = [[*words[:k], ",", *words[k:]] for k in range(1, len(words) + 1)]
+    titles += [words, words[:2], words[4:], [*words, "</S>"], ["<S>", *words], ["</S>"], [], words, ["the"] * 6]
+    scores = Scorer(model, batch_size).score(titles)
+    for title, score in zip(titles, scores, strict=True):
+        ids = [1, *model.vocabulary.ids(title), 2]
+        forward = [float(log_p(model, title, 0, i)[ids[i]]) for i in range(1, len(ids))]
+        backward = [float(log_p(model, title, 1, i)[ids[i]]) for i in range(len(ids) - 1)]
+        np.testing.assert_allclose([*score.forward, score.forward_end], forward, atol=1e-5)
+        np.testing.assert_allclose([score.backward_end, *score.backward], backward, atol=1e-5)
 
 
 def test_log_probability_of_a_title_is_the_mean_of_both_directions(model):

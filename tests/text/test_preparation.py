@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import shutil
 import time
 
 import numpy as np
@@ -19,7 +20,8 @@ from elmo_helpers import (
     prepare_corpus,
     read_titles,
 )
-from elmo_helpers.text import corpus_writing
+from elmo_helpers.text import corpus_writing, preparation
+from elmo_helpers.text.corpus_storage import corpus_directory
 
 
 @pytest.fixture
@@ -303,3 +305,36 @@ def test_progress(csv, tmp_path, capsys):
     assert "200 titles" in capsys.readouterr().err
     prepare_corpus(csv, tmp_path / "quiet")
     assert capsys.readouterr().err == ""
+
+
+def test_what_another_process_is_making_is_waited_for(csv, tmp_path, monkeypatch):
+    made = tmp_path / "corpus"
+    expected = prepare_corpus(csv, tmp_path / "alone")
+    held = corpus_directory(made)
+    temporary = held.__enter__()
+
+    def the_other_one_ends(_seconds):
+        for file in (tmp_path / "alone").iterdir():
+            shutil.copy(file, temporary)
+        held.__exit__(None, None, None)
+
+    monkeypatch.setattr(preparation.time, "sleep", the_other_one_ends)
+    monkeypatch.setattr(preparation, "write_corpus", None)  # there is nothing to write any more
+    assert_same(prepare_corpus(csv, made), expected)
+
+
+def test_what_another_process_gave_up_is_made(csv, tmp_path, monkeypatch):
+    made = tmp_path / "corpus"
+    held = corpus_directory(made)
+    held.__enter__()
+
+    def the_other_one_fails(_seconds):
+        assert not held.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+
+    monkeypatch.setattr(preparation.time, "sleep", the_other_one_fails)
+    assert_same(prepare_corpus(csv, made), prepare_corpus(csv, tmp_path / "alone"))
+
+
+def test_titles_of_tomorrow_are_prepared_each_time(csv, tmp_path):
+    os.utime(csv, (time.time() + 86_400,) * 2)
+    assert_same(prepare_corpus(csv, tmp_path / "corpus"), prepare_corpus(csv, tmp_path / "corpus"))
