@@ -1,8 +1,12 @@
 """Write each notebook's .ipynb from its .py: executed in a fresh kernel, and free of noise.
 
-    python notebooks/build.py                 # 01 to 05, in order
+    python notebooks/build.py                 # 01 to 05
     python notebooks/build.py 02 appendix_a   # these two
     python notebooks/build.py all             # the appendices, too
+
+01 makes the corpus that the others read, so it comes first; then as many run at once as there are cores, the last ones
+first, since they take longest. Each has one thread to compute with: two that share the cores are together much faster
+than one after the other on all of them, and sums come out equal on any number of cores.
 
 A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
 stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to
@@ -11,6 +15,8 @@ JSON, is also written to readme/NAME.png or readme/NAME.json, for the README.
 
 A .ipynb that an editor has saved alone (see pairs.py) is not written over; what to do is said before anything runs.
 """
+
+from __future__ import annotations
 
 import argparse
 import ast
@@ -21,9 +27,13 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
+import joblib
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -37,6 +47,7 @@ from pairs import METADATA, edited_alone, number_of, read_ipynb, read_notebook, 
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+FIRST = "01"  # makes the corpus that the others read
 TIMEOUT = 1800  # seconds a cell may take; training on the default corpus is the longest
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Parts of a PNG that hold text or times and no picture; matplotlib writes its version there.
@@ -98,6 +109,7 @@ def run_notebook(path: Path, parameters: dict | None = None, *, timeout: int = T
         environment = os.environ | {
             "IPYTHONDIR": profile,  # a person's own settings of IPython do not reach the figures
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
             "PYTHONHASHSEED": "0",
             "TQDM_DISABLE": "1",  # bars of text; those of a notebook are widgets, which clean() leaves out
         }
@@ -207,8 +219,17 @@ def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
         metavar="NAME",
         help="for instance 02, appendix_a or 02_char_embedding; all: every one; default: the core",
     )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=joblib.cpu_count(),
+        metavar="N",
+        help="notebooks that run at once; two take 6 GB of memory (%(default)s: the cores of this machine)",
+    )
     parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="SECONDS", help="for each cell (%(default)s)")
     options = parser.parse_args(arguments)
+    if options.jobs < 1:
+        parser.error(f"--jobs {options.jobs}: expected 1 or more")
     there = sources(directory)
     if not there:
         parser.error(f"there is no notebook (NN_name.py) in {directory.name}/")
@@ -221,17 +242,59 @@ def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
     if problems := [problem for path in chosen if (problem := edited_alone(path))]:
         print("\n".join(problems), file=sys.stderr)
         return 1
-    for path in chosen:
-        print(f"{path.stem}.ipynb", end=" ", flush=True)
-        start = time.perf_counter()
-        try:
-            change = build(path, timeout=options.timeout)
-        except (NotebookError, ElmoHelpersError) as error:
-            print(f"failed after {time.perf_counter() - start:.1f} s", flush=True)
-            print(f"\n{error}", file=sys.stderr)
+    alone = [path for path in chosen if number_of(path) == FIRST]
+    others = [path for path in reversed(chosen) if path not in alone]
+    for paths in (alone, others):
+        failed = False
+        for built in _build_all(paths, options.jobs, options.timeout):
+            print(f"{built.name}.ipynb {built.change or 'failed'}, {built.seconds:.1f} s", flush=True)
+            if built.problem:
+                print(f"\n{built.problem}\n", file=sys.stderr, flush=True)
+                failed = True
+        if failed:
             return 1
-        print(f"{change}, {time.perf_counter() - start:.1f} s", flush=True)
     return 0
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of a notebook: what changed in its .ipynb, or else the problem; and how long it took."""
+
+    name: str
+    change: str
+    problem: str
+    seconds: float
+
+
+def _built(path: Path, timeout: int) -> Built:
+    start, change, problem = time.perf_counter(), "", ""
+    try:
+        change = build(path, timeout=timeout)
+    except (NotebookError, ElmoHelpersError) as error:
+        problem = str(error)
+    return Built(path.stem, change, problem, time.perf_counter() - start)
+
+
+def _build_all(paths: Sequence[Path], jobs: int, timeout: int) -> Iterator[Built]:
+    """Build notebooks, `jobs` of them at once, and none any more once one has failed; each as soon as it is done."""
+    waiting, fine = list(paths), True
+    if min(jobs, len(paths)) <= 1:
+        while waiting and fine:
+            print(f"running {waiting[0].stem}", flush=True)
+            built = _built(waiting.pop(0), timeout)
+            fine = not built.problem
+            yield built
+        return
+    running: set[Future[Built]] = set()
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
+        while running or (waiting and fine):
+            while waiting and fine and len(running) < jobs:
+                print(f"running {waiting[0].stem}", flush=True)
+                running.add(workers.submit(_built, waiting.pop(0), timeout))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for built in (future.result() for future in done):
+                fine = fine and not built.problem
+                yield built
 
 
 def _insert_parameters(notebook: NotebookNode, parameters: dict, path: Path) -> None:

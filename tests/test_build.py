@@ -103,6 +103,55 @@ def test_a_failing_cell_leaves_the_old_file(write, tmp_path, capsys, last_cell, 
     assert sorted(file.name for file in tmp_path.iterdir()) == ["01_try.ipynb", "01_try.py"]
 
 
+WAITS = """\
+# %%
+import time
+from pathlib import Path
+
+Path("{own}").touch()
+while not Path("{other}").exists():
+    time.sleep(0.1)
+Path("corpus").read_text()
+"""
+
+
+def test_the_first_makes_what_the_others_read_and_they_run_at_once(write, tmp_path, capsys):
+    write("# %%\nfrom pathlib import Path\n\nPath('corpus').write_text('titles')\n")
+    write(WAITS.format(own="a", other="b"), "02_one")  # ends only where the other one runs, too
+    write(WAITS.format(own="b", other="a"), "03_other")
+    assert build.main(["--jobs", "2", "--timeout", "60"], directory=tmp_path) == 0
+    lines = [" ".join(line.split()[:2]) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == ["running 01_try", "01_try.ipynb new,", "running 03_other", "running 02_one"]
+    assert sorted(lines[4:]) == ["02_one.ipynb new,", "03_other.ipynb new,"]
+    assert all((tmp_path / f"{name}.ipynb").exists() for name in ("01_try", "02_one", "03_other"))
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_once_one_has_failed_none_is_begun(write, tmp_path, capsys, jobs):
+    write("# %%\n1 / 0\n", "04_fails")
+    write(SHORT + "\n# %%\nimport time\ntime.sleep(5)\n", "03_takes_longer")
+    write(SHORT, "02_last")
+    assert build.main(["--jobs", jobs, "--timeout", "60"], directory=tmp_path) == 1
+    captured = capsys.readouterr()
+    assert "04_fails.ipynb failed" in captured.out
+    assert "04_fails.py, cell 04-000" in captured.err
+    assert "02_last" not in captured.out
+    assert (tmp_path / "03_takes_longer.ipynb").exists() == (jobs == "2")  # what runs ends, and is written
+
+
+def test_a_first_one_that_fails_is_the_only_one(write, tmp_path, capsys):
+    write("# %%\n1 / 0\n")
+    write(SHORT, "02_last")
+    assert build.main(["--timeout", "60"], directory=tmp_path) == 1
+    assert "02_last" not in capsys.readouterr().out
+
+
+def test_a_notebook_computes_on_one_thread(write, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    notebook = build.run_notebook(write("# %%\nimport torch\n\ntorch.get_num_threads()\n"), timeout=60)
+    assert outputs(notebook)[0].data["text/plain"] == "1"
+
+
 def test_values_are_put_after_the_parameters(write):
     notebook = build.clean(build.run_notebook(write(SHORT), {"COUNT": 1}, timeout=60))
     assert notebook.cells[1].source == "COUNT = 1"
