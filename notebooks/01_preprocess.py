@@ -260,7 +260,7 @@ for seed in range(5):
 (by_document, by_title), n_more = np.mean(draws, axis=0), sum(d > t for d, t in draws)
 say(
     f"Of 1,000 test words **{by_document:.1f}** are new with whole documents held out, "
-    f"**{by_title:.1f}** with single titles: fewer new words in {n_more} of 5 draws."
+    f"**{by_title:.1f}** with single titles, which come to less in {n_more} of 5 draws."
 )
 
 # %% [markdown]
@@ -507,7 +507,7 @@ def leaf(i):
 # ## Recap
 #
 # - Each row is kept, or dropped for a reason that is counted.
-# - Whole documents are held out: no test sentence has neighbours in training.
+# - Whole documents are held out: no test sentence stood beside a training one.
 # - A word is *read* by its spelling, and *said* only if it is frequent enough.
 # - `prepare_corpus(TITLES, PROCESSED)` is all of it in one call. The other notebooks find this corpus, as it is.
 

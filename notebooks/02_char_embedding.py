@@ -564,12 +564,12 @@ plt.show()
 pd.DataFrame(of_own).map("{:.0%}".format)
 
 # %% [markdown]
-# Training draws the families together.
+# After training, the nearest word is more often of the family. (The shipped model is larger and has read other text.)
 #
 # ## Try it: any word you like
 #
 # Last, a word that the corpus does not have, after the short training. On the left each row is one filter, and a dot
-# its maximum, if it is above 0. Where many dots are, that part of the word counts. The neighbours share some of these
+# its maximum, if it is above 0. Where many dots are, many filters have answered. The neighbours share some of these
 # parts.
 
 # %%

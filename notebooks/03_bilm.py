@@ -722,7 +722,7 @@ plt.show()
 #
 # Which words would each direction have put in the framed place? Neither reads the word itself. The third picture
 # multiplies both answers and brings them to sum 1, so a word has to please both sides (and its frequency counts twice). The
-# real word has a black edge.
+# real word, where it is among them, has a black edge.
 
 # %%
 from elmo_helpers.display.scoring_plots import plot_likely_words

@@ -5,7 +5,7 @@
 # and titles to search and draw.
 
 # %% [markdown]
-# This notebook is about all of it:
+# This notebook trains it all, and ends where it is lit:
 
 # %%
 import matplotlib.pyplot as plt
@@ -95,8 +95,8 @@ pd.DataFrame(rows, index=meanings).T
 # %% [markdown]
 # We take `tutorial`, give each character a learned vector of 16 numbers, and set what `CHANGES` and `TRAINING` name. Skip connections add layer 1's output to layer 2's, so the loss reaches layer 1 directly. Dropout, which
 # hides a part of the numbers while training, is off. To save time, each answer is compared with 1,024 drawn words in place
-# of all. Frequent words are drawn more often, for which scores are corrected; still the loss comes out too low (appendix
-# B). The learning rate rises at first and then falls along a cosine.
+# of all. Frequent words are drawn more often, for which scores are corrected; still the loss comes out too low, as fewer words compete
+# (appendix B). The learning rate rises at first and then falls along a cosine.
 
 # %%
 from elmo_helpers import TrainingConfig
@@ -185,12 +185,12 @@ say(f"The perplexity of the biLM is {', '.join(beside)}.")
 # dropout of a tenth | 128.2 | 4.7
 # no skip connections | 146.0 | 3.4
 # characters one-hot, not learned | 123.9 | 6.0
-# LSTM cells of twice the size | 107.3 | 8.2
+# LSTMs of twice the size, H = P = 128 | 107.3 | 8.2
 # six epochs, not three | 111.2 | 9.3
 # the last two together | 98.6 | 15.4
 #
-# Skip connections are worth most. Next, enlarge the cells (H, not P) and read longer: together they reach the 5-grams.
-# Learned characters and more drawn words hardly matter.
+# Skip connections are worth most. Next, enlarge the LSTMs (`hidden_dim`) and read longer: together they reach the 5-grams
+# (a little flattered: this test has chosen the rows). Learned characters and more drawn words hardly matter.
 #
 # With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
 # a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
@@ -359,7 +359,8 @@ pd.Series(shares, name=f"the same word, of {len(found)} times 4").to_frame()
 
 # %% [markdown]
 # In layer 0 all occurrences are one point, so 50 % is a guess. In the layers above they part by which word it is, better
-# than by counting, though this model never saw a capital. Their two main directions:
+# than by counting, though this model never saw a capital. (It has read these titles; others have too few *May*.) Their two
+# main directions:
 
 # %% tags=["readme-train_encode"]
 from sklearn.decomposition import PCA
@@ -486,7 +487,7 @@ pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
 # All layers are nearer than layer 0, so context adds to spelling. Counting alone is better, as words give their time
-# away, and together with vectors it is best. There layer 0 is nearly as good as all layers. For dating titles, spelling and
+# away, and together with vectors it is best. For dating titles, spelling and
 # counting are enough; context pays for single words.
 #
 # With a running kernel, search for a title of yours, and set how much the counted words share in it:
@@ -596,7 +597,7 @@ of_all = read / (natural_train.n_tokens + 2 * len(natural_train))
 say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has counted.")
 
 # %% [markdown]
-# (Not comparable with section 1: another vocabulary.) Fresh weights need more steps. Measured
+# (Not comparable with section 1: another vocabulary.) Measured
 # apart for longer, on one core:
 #
 # start | size | 3 minutes | 10 minutes
@@ -611,7 +612,7 @@ say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has co
 # %% [markdown]
 # ## 10 · Save, load, same vectors
 #
-# `save` writes a model as a folder of three files, which hold numbers and text and no code.
+# `save` writes three files of numbers and text, without code.
 
 # %%
 from elmo_helpers import BiLM
@@ -629,7 +630,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - Whether a model has learned is seen on unread titles, beside models that only count.
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
-# - A title's vector is the mean over its words. To find titles, add the cosine of counted words.
+# - A title's vector is the mean over its words. Counted words date titles better; both together are best.
 # - Start from the model that ships.
 
 # %% [markdown]
@@ -638,8 +639,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # 1. Set `WORD` to "state" or "general". Which is told apart better?
 # 2. Add `"feed": "streams"` to `TRAINING`, which carries the state on from title to title. Why are the counting models
 #    no fair rivals now? (They know nothing of the title before.)
-# 3. Subtract from each vector of section 7 the mean of all searched ones. Do the years fall? (Hardly; and in the sums
-#    the vectors now outweigh the words.)
+# 3. Subtract from each vector of section 7 the mean of all searched ones. Do the years fall? (Hardly.)
 
 # %% [markdown]
 # ## Where to go next

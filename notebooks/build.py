@@ -4,8 +4,8 @@
     python notebooks/build.py 02 appendix_a   # these two
     python notebooks/build.py all             # the appendices, too
 
-01 makes the corpus that the others read, so it comes first; then as many run at once as there are cores, the last ones
-first, since they take longest. Each has one thread to compute with: two that share the cores are together much faster
+01 makes the corpus that the others read, so it comes first; then as many run at once as there are cores and memory, the
+last ones first, since they take longest. Each has one thread to compute with: two that share the cores are together much faster
 than one after the other on all of them, and sums come out equal on any number of cores.
 
 A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
@@ -42,12 +42,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import output_from_msg
 
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.files import whole_file
+from elmo_helpers.files import memory, whole_file
 from pairs import METADATA, edited_alone, number_of, read_ipynb, read_notebook, sources
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 FIRST = "01"  # makes the corpus that the others read
+MEMORY = 7e9  # bytes for each notebook that runs at once with others; 05 takes most of it
 TIMEOUT = 1800  # seconds a cell may take; training on the default corpus is the longest
 WIDGET = "application/vnd.jupyter.widget-view+json"
 # Parts of a PNG that hold text or times and no picture; matplotlib writes its version there.
@@ -222,9 +223,9 @@ def main(arguments: Sequence[str] | None = None, directory: Path = HERE) -> int:
     parser.add_argument(
         "--jobs",
         type=int,
-        default=joblib.cpu_count(),
+        default=max(1, int(min(joblib.cpu_count(), memory() / MEMORY))),
         metavar="N",
-        help="notebooks that run at once; two take 6 GB of memory (%(default)s: the cores of this machine)",
+        help="notebooks that run at once (default: as many as this machine has cores and memory for, %(default)s)",
     )
     parser.add_argument("--timeout", type=int, default=TIMEOUT, metavar="SECONDS", help="for each cell (%(default)s)")
     options = parser.parse_args(arguments)

@@ -22,10 +22,16 @@ class UnigramModel:
     def __init__(self, train: Corpus) -> None:
         """Count the words of `train`, and its titles' ends."""
         instance("train", train, Corpus, "a Corpus")
+        self._words = train.vocabulary.words
         self._p = [_unigram(train, reverse) for reverse in (False, True)]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
-        """Perplexity of both directions: the same words, and one title's end each."""
+        """Perplexity of both directions: the same words, and one title's end each.
+
+        Raises:
+            ElmoHelpersError: There is no title, or the words are not those of the titles that were counted.
+        """
+        _check(corpus, self._words)
         nats = [
             -np.log(p[_pairs(corpus, reverse)[1]]).mean() for reverse, p in zip((False, True), self._p, strict=True)
         ]
@@ -43,16 +49,23 @@ class InterpolatedBigramModel:
         """Count the pairs of `train`, and set the λ on `held_out`.
 
         Raises:
-            ElmoHelpersError: One of them has no title.
+            ElmoHelpersError: One of them has no title, or their vocabularies differ.
         """
         for name, corpus in (("train", train), ("held_out", held_out)):
             instance(name, corpus, Corpus, "a Corpus")
         if not len(train) or not len(held_out):
             raise ElmoHelpersError("A bigram model needs titles to count and held-out titles to set its weights on.")
+        self._words = train.vocabulary.words
+        _check(held_out, self._words)
         self._directions = [_Bigram(train, held_out, reverse, iterations) for reverse in (False, True)]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
-        """Perplexity of both directions."""
+        """Perplexity of both directions.
+
+        Raises:
+            ElmoHelpersError: There is no title, or the words are not those of the titles that were counted.
+        """
+        _check(corpus, self._words)
         return _evaluation(corpus, [direction.nats(corpus) for direction in self._directions])
 
 
@@ -108,17 +121,31 @@ class KneserNeyModel:
         self._order = whole_number("order", order, 1)
         if self._order > _LONGEST:  # each of a title's words is held this often
             raise ElmoHelpersError(f"order={order}: expected at most {_LONGEST} words; 5 is usual.")
-        n_words = len(train.vocabulary)
+        self._words, n_words = train.vocabulary.words, len(train.vocabulary)
         # Neither padding nor the boundary that a title begins with is ever predicted.
         runs = [_runs(train, reverse, self._order) for reverse in (False, True)]
         self._directions = [KneserNey(of, n_words, n_words - 2) for of in runs]
 
     def evaluate(self, corpus: Corpus) -> Evaluation:
-        """Perplexity of both directions."""
-        instance("corpus", corpus, Corpus, "a Corpus")
+        """Perplexity of both directions.
+
+        Raises:
+            ElmoHelpersError: There is no title, or the words are not those of the titles that were counted.
+        """
+        _check(corpus, self._words)
         runs = [_runs(corpus, reverse, self._order) for reverse in (False, True)]
         p = [direction.probabilities(of) for direction, of in zip(self._directions, runs, strict=True)]
         return _evaluation(corpus, [float(-np.log(of).mean()) for of in p])
+
+
+def _check(corpus: Corpus, words: list[str]) -> None:
+    """Check that the ids of a corpus mean the words that were counted."""
+    instance("corpus", corpus, Corpus, "a Corpus")
+    if corpus.vocabulary.words != words:
+        raise ElmoHelpersError(
+            f"The model has counted {len(words)} words and the corpus has another vocabulary of "
+            f"{len(corpus.vocabulary)}: pass corpus.with_vocabulary(train.vocabulary), or count anew."
+        )
 
 
 def _pairs(corpus: Corpus, reverse: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

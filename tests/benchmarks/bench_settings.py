@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "512 drawn words": ({}, {"n_negatives": 512}, {}),
     "half the learning rate": ({}, {}, {"learning_rate": 4e-3, "final_learning_rate": 4e-5}),
     "six epochs": ({}, {}, {"epochs": 6}),
-    "cells of twice the size": ({}, {"hidden_dim": 128}, {}),
+    "LSTMs of twice the size": ({}, {"hidden_dim": 128}, {}),
     "the same and six epochs": ({}, {"hidden_dim": 128}, {"epochs": 6}),
     "another seed": ({}, {}, {"seed": 1}),
 }

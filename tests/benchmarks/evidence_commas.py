@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import COUNTED, Record, f1
-from evidence_ngrams import NgramModel
 from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, of_gaps, with_neighbours
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
@@ -22,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 
+from elmo_helpers.analysis.counted_scoring import CountedScorer
 from elmo_helpers.analysis.free_labels import CommaExample, commas
 from elmo_helpers.analysis.tagger import LinearTagger, best_threshold
 
@@ -41,7 +41,7 @@ def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Tit
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
-    ngrams = {lower: NgramModel(train) for lower, (train, _) in parts.items()}
+    ngrams = {lower: CountedScorer(train) for lower, (train, _) in parts.items()}
     for model in models:
         train, test = parts[model.lowercase]
         some = commas(train, most=max(N_TITLES), seed=SEED), commas(test, most=N_TEST, seed=SEED)
@@ -49,7 +49,7 @@ def commas_restored(models: Sequence[Model], parts: dict[bool, tuple[Titles, Tit
 
 
 def of_model(
-    model: Model, ngrams: NgramModel, learned: Sequence[CommaExample], asked: Sequence[CommaExample]
+    model: Model, ngrams: CountedScorer, learned: Sequence[CommaExample], asked: Sequence[CommaExample]
 ) -> Iterator[Record]:
     """F1 of one model's layers, and of the rivals on the same titles."""
     owner = np.repeat(np.arange(len(asked)), [len(example.tokens) for example in asked])
@@ -91,7 +91,7 @@ def of_model(
             yield record(LIKELIER, n, likelier_test > threshold, threshold=threshold)
 
 
-def log_odds(model: Model | NgramModel, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
+def log_odds(model: Model | CountedScorer, examples: Sequence[CommaExample]) -> NDArray[np.float64]:
     """log p of the title with a comma behind a word, less log p of it without, for each word, (words,)."""
     titles = [example.tokens for example in examples]
     with_comma = [[*title[:k], ",", *title[k:]] for title in titles for k in range(1, len(title) + 1)]

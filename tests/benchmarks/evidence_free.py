@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from evidence_measures import ABOVE, COUNTED, Record, over_pairs
-from evidence_ngrams import NgramModel
 from evidence_vectors import AROUND, LIKELIER, LIKELIER_COUNTED, Model, counted_around, readings
 from numpy.typing import NDArray
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from elmo_helpers.analysis.counted_scoring import CountedScorer
 from elmo_helpers.analysis.free_labels import CONFUSED, ONE_CLASS, TWO_CLASSES, WordExample, one_spelling
 
 TASKS = {"words of two classes": TWO_CLASSES, "words of one class": ONE_CLASS, "confused words": CONFUSED}
@@ -41,7 +41,7 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
         models: To be tried.
         parts: The titles to learn from and those to test on, in lower case (True) and as they are (False).
     """
-    ngrams = {lower: NgramModel(train) for lower, (train, _) in parts.items()}
+    ngrams = {lower: CountedScorer(train) for lower, (train, _) in parts.items()}
     for model in models:
         for task, pairs in TASKS.items():
             right: dict[tuple[str, int], dict[str, NDArray[np.int64]]] = defaultdict(dict)
@@ -60,7 +60,7 @@ def free_labels(models: Sequence[Model], parts: dict[bool, tuple[Titles, Titles]
 
 
 def pair_results(
-    model: Model, ngrams: NgramModel, pair: tuple[str, str], train: Titles, test: Titles
+    model: Model, ngrams: CountedScorer, pair: tuple[str, str], train: Titles, test: Titles
 ) -> dict[tuple[str, int], NDArray[np.int64]]:
     """For each kind of features and number of labels: which test examples are right, (n,) 0 or 1."""
     learned = one_spelling(train, pair, most=SEARCHED, seed=SEED)[: max(N_LABELS)]
@@ -90,7 +90,9 @@ def pair_results(
     return results
 
 
-def log_odds(model: Model | NgramModel, pair: tuple[str, str], examples: Sequence[WordExample]) -> NDArray[np.float64]:
+def log_odds(
+    model: Model | CountedScorer, pair: tuple[str, str], examples: Sequence[WordExample]
+) -> NDArray[np.float64]:
     """log p of each title with the second word of the pair, less log p of it with the first, (n,)."""
     first, second = (
         model.log_probabilities([[*e.tokens[: e.place], word, *e.tokens[e.place + 1 :]] for e in examples])

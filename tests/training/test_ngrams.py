@@ -10,6 +10,7 @@ import pytest
 from conftest import TOY_TITLES, corpus_of
 from elmo_helpers import ElmoHelpersError, InterpolatedBigramModel, KneserNeyModel, UnigramModel
 from elmo_helpers.training.kneser_ney import KneserNey
+from kneser_ney_by_counters import KneserNeyByCounters
 
 
 def predictions(titles, vocabulary, reverse):
@@ -84,37 +85,6 @@ def test_nothing_to_count():
         KneserNeyModel(corpus, 101)
 
 
-class KneserNeyByCounters:
-    """The formula as it is written, with a dictionary for each length of run."""
-
-    def __init__(self, runs, n_predicted):
-        order = len(runs[0])
-        self.n_predicted, self.c = n_predicted, {order: Counter(runs)}
-        for n in range(order - 1, 0, -1):
-            self.c[n] = Counter(run[1:] for run in self.c[n + 1])  # in how many words before it a run differs
-        self.d = {n: self.discounts(c) for n, c in self.c.items()}
-
-    @staticmethod
-    def discounts(c):
-        n = Counter(c.values())
-        found = [0.0]
-        for k in (1, 2, 3):
-            d = k - (k + 1) * n[1] / (n[1] + 2 * n[2]) * n[k + 1] / n[k] if n[1] and n[k] else 0
-            found.append(d if 0 < d < k else k / 2)
-        return found
-
-    def p(self, run):
-        if not run:
-            return 1 / self.n_predicted
-        c, d = self.c[len(run)], self.d[len(run)]
-        behind = {other: count for other, count in c.items() if other[:-1] == run[:-1]}
-        if not behind:
-            return self.p(run[1:])
-        held = sum(d[min(count, 3)] for count in behind.values())
-        count = c[run]
-        return (count - d[min(count, 3)] + held * self.p(run[1:])) / sum(behind.values())
-
-
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_kneser_ney_is_the_formula(rng, order):
     text = rng.zipf(1.3, 600) % 9
@@ -160,3 +130,13 @@ def test_kneser_ney_is_better_than_the_bigram_on_text_with_longer_order():
     corpus = corpus_of(["a b c a d e a f g"] * 20)
     bigram = InterpolatedBigramModel(corpus, corpus).evaluate(corpus).perplexity
     assert KneserNeyModel(corpus, 3).evaluate(corpus).perplexity < 1.2 < bigram
+
+
+def test_other_words_are_refused_and_can_be_made_the_same():
+    counted, other = corpus_of(["a b c", "a b", "c a"]), corpus_of(["c b a", "d b"])
+    for model in (UnigramModel(counted), InterpolatedBigramModel(counted, counted), KneserNeyModel(counted)):
+        with pytest.raises(ElmoHelpersError, match="has counted 7 words and the corpus has another vocabulary of 8"):
+            model.evaluate(other)
+        assert model.evaluate(other.with_vocabulary(counted.vocabulary)).oov_rate == pytest.approx(0.2)
+    with pytest.raises(ElmoHelpersError, match="another vocabulary"):
+        InterpolatedBigramModel(counted, other)
