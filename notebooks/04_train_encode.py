@@ -5,7 +5,7 @@
 # and titles to search and draw.
 
 # %% [markdown]
-# This notebook trains it all, and ends where it is lit:
+# This notebook trains it all, and ends in the lit corner:
 
 # %%
 import matplotlib.pyplot as plt
@@ -190,7 +190,7 @@ say(f"The perplexity of the biLM is {', '.join(beside)}.")
 # the last two together | 98.6 | 15.4
 #
 # Skip connections are worth most. Next, enlarge the LSTMs (`hidden_dim`) and read longer: together they reach the 5-grams
-# (a little flattered: this test has chosen the rows). Learned characters and more drawn words hardly matter.
+# (a little flattered: the rows were chosen on this test). Learned characters and more drawn words hardly matter.
 #
 # With a running kernel, the panel tries settings of yours. **Train** starts a run in the background, which gets a row and
 # a curve. `panel.model.save(f"{MODELS}/mine")` keeps the last model.
@@ -358,7 +358,7 @@ for way, cosine in cosines.items():
 pd.Series(shares, name=f"the same word, of {len(found)} times 4").to_frame()
 
 # %% [markdown]
-# In layer 0 all occurrences are one point, so 50 % is a guess. In the layers above they part by which word it is, better
+# In layer 0 all occurrences are one point, so 50 % is a guess. In the layers above the two words part, better
 # than by counting, though this model never saw a capital. (It has read these titles; others have too few *May*.) Their two
 # main directions:
 
@@ -486,11 +486,11 @@ for name, cosines in likeness(words_held_out).items():
 pd.Series(years, name="years").round(1).to_frame()
 
 # %% [markdown]
-# All layers are nearer than layer 0, so context adds to spelling. Counting alone is better, as words give their time
+# All layers are nearer than layer 0, so the upper layers add to spelling. Counting alone is better, as words give their time
 # away, and together with vectors it is best. For dating titles, spelling and
 # counting are enough; context pays for single words.
 #
-# With a running kernel, search for a title of yours, and set how much the counted words share in it:
+# With a running kernel, search for a title of yours, and set the weight of counted words in it:
 
 # %%
 from elmo_helpers.display.widgets.title_search import TitleSearch
@@ -507,7 +507,7 @@ TitleSearch(encoder, searched.titles, searched.dates, **look)
 # %% [markdown]
 # ## 8 · A map of the titles
 #
-# Nobody told the model a date. Do titles of one time lie together? We cut the time into four periods with
+# No dates were given to the model. Do titles of one time lie together? We cut the time into four periods with
 # equally many titles, and lay 1,000 of those searched flat. **PCA** keeps the two directions in which the vectors differ most.
 # **t-SNE** tries to keep each title's neighbours; how far apart groups stand on it means nothing. Large marks are the
 # middles of the periods.
@@ -547,7 +547,7 @@ plt.show()
 # %% [markdown]
 # ## 9 · Start from the model that ships
 #
-# `english-titles` has read far more titles, among them other sentences of these messages, but neither *valid* nor *test*
+# `english-titles` has read far more titles, among them those that we train on, but neither *valid* nor *test*
 # (see [its card](../elmo_helpers/pretrained/english-titles/README.md)). It reads natural case, so it gets the corpus of
 # section 5. `fine_tune` trains a copy of a model further, to predict the words of your corpus.
 
@@ -606,8 +606,8 @@ say(f"Here each has read {read:,} tokens, {of_all:.0%} of what the bigram has co
 # fresh weights | its own | 222 | 116
 # fresh weights | section 1's | 129 | 107
 #
-# Three minutes from the model that ships do what ten do from fresh weights of its size, and ten pass the 5-grams. On web
-# texts, which it had never read, three do: 75, where 5-grams come to 108 (README).
+# Three minutes from the model that ships do what ten do from fresh weights of its size, and ten pass the 5-grams. On other
+# web texts, never read, three do: 75, where 5-grams come to 108 (README).
 
 # %% [markdown]
 # ## 10 · Save, load, same vectors
@@ -631,7 +631,7 @@ pd.DataFrame({"kB": {f.name: round(f.stat().st_size / 1000) for f in files}})
 # - ELMo's vector of a word is a mix of layers, $\gamma \sum_l s_l h_{k,l}$. Layer 0 knows the spelling; the layers
 #   above give each occurrence a vector of its own.
 # - A title's vector is the mean over its words. Counted words date titles better; both together are best.
-# - Start from the model that ships.
+# - Fine-tune the model that ships.
 
 # %% [markdown]
 # ## Exercises

@@ -5,8 +5,8 @@
     python notebooks/build.py all             # the appendices, too
 
 01 makes the corpus that the others read, so it comes first; then as many run at once as there are cores and memory, the
-last ones first, since they take longest. Each has one thread to compute with: two that share the cores are together much faster
-than one after the other on all of them, and sums come out equal on any number of cores.
+last ones first, since they take longest. Each has one thread to compute with: two notebooks on a core each are done
+sooner than one after the other on both, and sums come out equal on any number of cores.
 
 A .ipynb takes its place only when every cell has run without an error, a warning or anything else on
 stderr. An unchanged notebook builds to the same bytes: cells have fixed ids, and what differs from run to

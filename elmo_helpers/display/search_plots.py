@@ -116,7 +116,7 @@ def plot_dates_of_nearest(
         locator = mdates.AutoDateLocator(minticks=3, maxticks=9)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
         ax.set(xlim=(edges[0], edges[-1]), ylim=(0, None), xlabel="date", ylabel="share of the titles")
         ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
