@@ -24,13 +24,14 @@ import base64
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import joblib
@@ -287,15 +288,24 @@ def _build_all(paths: Sequence[Path], jobs: int, timeout: int) -> Iterator[Built
             yield built
         return
     running: set[Future[Built]] = set()
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
-        while running or (waiting and fine):
-            while waiting and fine and len(running) < jobs:
-                print(f"running {waiting[0].stem}", flush=True)
-                running.add(workers.submit(_built, waiting.pop(0), timeout))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for built in (future.result() for future in done):
-                fine = fine and not built.problem
-                yield built
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as workers:
+            try:
+                while running or (waiting and fine):
+                    while waiting and fine and len(running) < jobs:
+                        print(f"running {waiting[0].stem}", flush=True)
+                        running.add(workers.submit(_built, waiting.pop(0), timeout))
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for built in (future.result() for future in done):
+                        fine = fine and not built.problem
+                        yield built
+            except BaseException:  # stopped by a person, or by make: the notebooks must not go on alone
+                for worker in active_children():
+                    worker.terminate()
+                raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _insert_parameters(notebook: NotebookNode, parameters: dict, path: Path) -> None:

@@ -4,7 +4,11 @@ import base64
 import errno
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -144,6 +148,57 @@ def test_a_first_one_that_fails_is_the_only_one(write, tmp_path, capsys):
     write(SHORT, "02_last")
     assert build.main(["--timeout", "60"], directory=tmp_path) == 1
     assert "02_last" not in capsys.readouterr().out
+
+
+LONG = """\
+# %%
+import os
+import time
+from pathlib import Path
+
+Path("{name}.new").write_text(str(os.getpid()))
+Path("{name}.new").rename("{name}.pid")
+time.sleep(120)
+"""
+BUILD_BOTH = """\
+import sys
+from pathlib import Path
+
+import build
+
+if __name__ == "__main__":
+    sys.exit(build.main(["--jobs", "2"], directory=Path(sys.argv[1])))
+"""
+
+
+def test_what_is_stopped_leaves_nothing_running(write, tmp_path):
+    for name in ("02_one", "03_other"):
+        write(LONG.format(name=name), name)
+    script = tmp_path / "script.py"
+    script.write_text(BUILD_BOTH, encoding="utf-8")
+    paths = os.pathsep.join([str(Path(build.__file__).parent), *sys.path])
+    process = subprocess.Popen([sys.executable, script, tmp_path], env=os.environ | {"PYTHONPATH": paths})
+    until(lambda: len(list(tmp_path.glob("*.pid"))) == 2)
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    kernels = [int(file.read_text()) for file in tmp_path.glob("*.pid")]
+    until(lambda: not any(map(is_alive, kernels)))
+    assert not list(tmp_path.glob("*.ipynb"))
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_alive(process):
+    try:
+        os.kill(process, 0)
+        return "zombie" not in Path(f"/proc/{process}/status").read_text() if sys.platform == "linux" else True
+    except (ProcessLookupError, FileNotFoundError):
+        return False
 
 
 def test_a_notebook_computes_on_one_thread(write, monkeypatch):
