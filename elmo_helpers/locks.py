@@ -14,12 +14,11 @@ from elmo_helpers.files import check_ordinary, writing
 if sys.platform != "win32":
     import fcntl
 
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems say that cannot lock
+
 
 class BeingMadeError(ElmoHelpersError):
     """Another process is making what is asked for: it may be there in a while."""
-
-
-_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # what file systems say that cannot lock
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import items, whole_number, word_list
+from elmo_helpers.checks import items, word_list
 from elmo_helpers.errors import ElmoHelpersError
-from elmo_helpers.training.kneser_ney import KneserNey, runs_of
+from elmo_helpers.training.kneser_ney import KneserNey, checked_order, runs_of
 
 _BEGIN, _END, _UNSEEN, _FIRST_WORD = 0, 1, 2, 3  # numbers of a title's ends, of words never seen, and of the others
 
@@ -25,9 +25,9 @@ class CountedScorer:
         """Count the runs of `order` words and fewer of titles that are lists of tokens.
 
         Raises:
-            ElmoHelpersError: There is no title, one is no list of tokens, or `order` is below 1.
+            ElmoHelpersError: There is no title, one is no list of tokens, or `order` is not from 1 to 100.
         """
-        self._order = whole_number("order", order, 1)
+        self._order = checked_order(order)
         titles = _token_lists(titles)
         if not titles:
             raise ElmoHelpersError("titles: there is none to count; pass at least one.")

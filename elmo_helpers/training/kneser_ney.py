@@ -9,7 +9,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from elmo_helpers.checks import whole_number
+from elmo_helpers.errors import ElmoHelpersError
+
 Ints = NDArray[np.int64]
+
+_LONGEST = 100  # words of a run
+
+
+def checked_order(order: int) -> int:
+    """How many words a run has, from 1 to 100: each word of a text is held that often.
+
+    Raises:
+        ElmoHelpersError: It is no such number.
+    """
+    checked = whole_number("order", order, 1)
+    if checked > _LONGEST:
+        raise ElmoHelpersError(f"order={order}: expected at most {_LONGEST} words; 5 is usual.")
+    return checked
 
 
 def runs_of(titles: Iterable[ArrayLike], order: int, first: int, last: int) -> Ints:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from elmo_helpers.checks import instance, whole_number
+from elmo_helpers.checks import instance
 from elmo_helpers.errors import ElmoHelpersError
 from elmo_helpers.text.corpus import Corpus
 from elmo_helpers.text.vocabulary import BOS, EOS
 from elmo_helpers.training.evaluation import Evaluation, out_of_vocabulary_rate
-from elmo_helpers.training.kneser_ney import KneserNey, runs_of
+from elmo_helpers.training.kneser_ney import KneserNey, checked_order, runs_of
 
-_LONGEST = 100  # words of a counted run
 _FLOOR = 0.5  # added to every word's count, so that a word never seen in its direction is not impossible
 
 
@@ -118,9 +117,7 @@ class KneserNeyModel:
             ElmoHelpersError: `train` has no title, or `order` is not from 1 to 100.
         """
         instance("train", train, Corpus, "a Corpus")
-        self._order = whole_number("order", order, 1)
-        if self._order > _LONGEST:  # each of a title's words is held this often
-            raise ElmoHelpersError(f"order={order}: expected at most {_LONGEST} words; 5 is usual.")
+        self._order = checked_order(order)
         self._words, n_words = train.vocabulary.words, len(train.vocabulary)
         # Neither padding nor the boundary that a title begins with is ever predicted.
         runs = [_runs(train, reverse, self._order) for reverse in (False, True)]

@@ -43,6 +43,7 @@ def test_nothing_to_score():
     [
         (lambda: CountedScorer([]), "titles: there is none to count"),
         (lambda: CountedScorer(COUNTED, 0), "order=0"),
+        (lambda: CountedScorer(COUNTED, 10**9), "order=1000000000: expected at most 100"),
         (lambda: CountedScorer(["the cat"]), r"titles\[0\]"),
         (lambda: CountedScorer("the cat"), "titles"),
         (lambda: CountedScorer(COUNTED).log_probabilities(["the cat"]), r"titles\[0\]"),

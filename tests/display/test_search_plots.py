@@ -101,3 +101,14 @@ def test_no_date_at_all_is_said():
 def test_number_of_bins_is_checked():
     with pytest.raises(ElmoHelpersError, match="n_bins=0"):
         plot_dates_of_nearest(days(), days("2001-01-01"), n_bins=0)
+
+
+def test_ticks_say_what_they_mark():
+    """Shares of 2.5 % apart were once written as 2 %, 5 %, 8 %."""
+    every = days(*(f"2001-01-{day:02}" for day in range(1, 29)))
+    for n_bins in (7, 9, 14, 28):
+        ax = plot_dates_of_nearest(every, every, n_bins=n_bins)
+        written = [
+            float(text.removesuffix("%")) for text in ax.yaxis.get_major_formatter().format_ticks(ax.get_yticks())
+        ]
+        assert written == pytest.approx([100 * tick for tick in ax.get_yticks()])
